@@ -1,0 +1,1 @@
+"""The service: request, purchase and film, with neither ComfyUI nor torch."""
