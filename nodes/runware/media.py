@@ -1,0 +1,246 @@
+"""The three forms in which a picture, a film or a sound reaches the service.
+
+Source     text that the service resolves itself: a UUID of media it already has, or an https URL
+Picture    encoded pixels that travel inside the request as a data URI
+Clip       a local film or sound, which is uploaded through mediaStorage first
+
+Each has an `identity`: what the film depends on, and nothing of how the bytes were packed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import threading
+import zlib
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Union
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Encoding = Literal["png", "jpeg", "webp"]
+
+SOURCE_CHARACTERS = 2048
+"""No limit is documented; longer URLs are cut by proxies on their way."""
+
+PICTURE_SIDE = (300, 2048)
+"""Pixels. Documented for Kling 1.0 to 2.6 at the same service and not restated for 3.0, hence warnings."""
+
+PICTURE_BYTES = 20_000_000
+"""Documented for Kling 1.0 to 2.6 at the same service."""
+
+PICTURE_RATIO = 2.5
+"""Kling's own API takes 1:2.5 to 2.5:1."""
+
+LONGEST_SIDE = 16_383
+"""Pixels; WebP's format ends here, and every decoder on the way has some such end."""
+
+MOST_PIXELS = 8192 * 8192
+"""Of one picture: 200 MB as uint8. Nothing the service reads comes near."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Media the service finds by itself."""
+
+    text: str
+    """A UUID or an https URL."""
+
+    @property
+    def identity(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One encoded picture."""
+
+    pixels_sha256: str
+    """Of the size and the uint8 RGB pixels, so that another encoder or another encoding is the same picture."""
+    width: int
+    height: int
+    mime_type: str
+    data: bytes = field(repr=False, compare=False)
+
+    @property
+    def identity(self) -> str:
+        return f"sha256:{self.pixels_sha256}"
+
+    @property
+    def data_uri(self) -> str:
+        return f"data:{self.mime_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A local film or sound."""
+
+    path: Path
+    sha256: str
+    """Of what is seen and heard, not of the container's bytes: another version of a muxer gives the same."""
+    kind: Literal["video", "audio"]
+    seconds: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"sha256:{self.sha256}"
+
+
+Media = Union[Source, Picture, Clip]
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_BETWEEN_SOURCES = re.compile(r"\s*[\r\n]\s*|,\s+|,(?=https?://)|,(?=[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)")
+_NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
+
+
+def parse_source(text: str, *, node: str, field: str) -> Source:
+    """Read a UUID or an https URL.
+
+    Raises:
+        InputError: it is neither, or a URL that carries a password, no host, or characters no URL has.
+    """
+    text = text.strip()
+    if _UUID.fullmatch(text):
+        return Source(text.lower())
+    fault = _url_fault(text)
+    if fault:
+        # What stands behind the question mark or before the @ may be a secret, and messages are logged.
+        shown = None if "@" in text else text.partition("?")[0]
+        raise InputError(
+            node=node,
+            field=field,
+            value=shown,
+            rule=f"{fault}. A source is the UUID of media the service already has, or an https URL it can read.",
+        )
+    return Source(text)
+
+
+def parse_sources(text: str, *, node: str, field: str) -> tuple[Source, ...]:
+    """Read several sources, one per line or separated by commas; empty text gives none."""
+    parts = (part.strip().rstrip(",") for part in _BETWEEN_SOURCES.split(text))
+    return tuple(parse_source(part, node=node, field=field) for part in parts if part)
+
+
+def _url_fault(text: str) -> str:
+    """Say why `text` is not a URL the service could read; empty if it is one."""
+    if len(text) > SOURCE_CHARACTERS:
+        return f"it has {len(text)} characters, at most {SOURCE_CHARACTERS} are taken"
+    if _NEVER_IN_A_URL.search(text):
+        return "it contains a blank, a backslash or a control character"
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        return "this is not a well-formed URL"
+    if url.scheme != "https":
+        return "this is neither a UUID nor an https URL"
+    if not host:
+        return "the URL names no host"
+    if "@" in url.netloc:
+        return "the URL carries a user name or a password"
+    return ""
+
+
+def encode(pixels: NDArray[np.uint8], *, encoding: Encoding = "png") -> Picture:
+    """Encode one picture; the same pixels are encoded once for as long as anyone holds the result.
+
+    `pixels` is [height, width, 3], RGB. PNG and WEBP are lossless; JPEG is quality 95 with full colour resolution.
+    Safe to call from several threads, which then encode side by side.
+    """
+    height, width, _ = pixels.shape
+    key = (hash_pixels(pixels), encoding)
+    with _lock:
+        picture = _encoded.get(key)
+        if picture is not None:
+            return picture
+        first = key not in _under_way
+        future = _under_way.setdefault(key, Future())
+    if not first:
+        return future.result()
+    try:
+        picture = Picture(key[0], width, height, f"image/{encoding}", _compress(pixels, encoding))
+    except BaseException as error:
+        with _lock:
+            del _under_way[key]
+        future.set_exception(error)
+        raise
+    with _lock:
+        _encoded[key] = picture
+        del _under_way[key]
+    future.set_result(picture)
+    return picture
+
+
+_lock = threading.Lock()
+_encoded: WeakValueDictionary[tuple[str, str], Picture] = WeakValueDictionary()
+_under_way: dict[tuple[str, str], Future[Picture]] = {}
+
+
+def hash_pixels(pixels: NDArray[np.uint8]) -> str:
+    """SHA-256 of the size and the pixels, in hex."""
+    import numpy as np
+
+    height, width, _ = pixels.shape
+    digest = hashlib.sha256(f"rgb8 {width}x{height}\n".encode("ascii"))
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+_SETTINGS: dict[str, dict[str, Any]] = {
+    # Run lengths only, over Pillow's row filters: smaller than zlib's default on photographs, and 2 to 6 times faster.
+    "png": {"compress_level": 1, "compress_type": zlib.Z_RLE},
+    "jpeg": {"quality": 95, "subsampling": 0},
+    # Lossless, where "quality" means effort. Pillow's own default effort takes 20 times as long.
+    "webp": {"lossless": True, "quality": 0, "method": 0},
+}
+
+
+def _compress(pixels: NDArray[np.uint8], encoding: Encoding) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, encoding.upper(), **_SETTINGS[encoding])
+    return file.getvalue()
+
+
+def reduce(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+    """Shrink a picture with Lanczos until its longer side is `max_side` pixels; smaller ones, and 0, stay as they are."""
+    import numpy as np
+    from PIL import Image
+
+    height, width, _ = pixels.shape
+    longer = max(height, width)
+    if max_side <= 0 or longer <= max_side:
+        return pixels
+    size = (max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+def picture_warnings(picture: Picture) -> list[str]:
+    """Say what the service may refuse in this picture: limits known of Kling's other models, not documented for this one."""
+    least, most = PICTURE_SIDE
+    size = f"{picture.width}x{picture.height}"
+    warnings = []
+    if min(picture.width, picture.height) < least:
+        warnings.append(f"The picture is {size}; other Kling models refuse sides under {least} pixels.")
+    if max(picture.width, picture.height) > most:
+        warnings.append(f"The picture is {size}; other Kling models refuse sides over {most} pixels (see max_side).")
+    if max(picture.width, picture.height) > PICTURE_RATIO * min(picture.width, picture.height):
+        warnings.append(f"The picture is {size}; Kling refuses pictures longer than 2.5 times their width or height.")
+    if len(picture.data) > PICTURE_BYTES:
+        megabytes = len(picture.data) / 1_000_000
+        warnings.append(f"The picture has {megabytes:.1f} MB; other Kling models refuse more than 20 MB (see encoding).")
+    return warnings
