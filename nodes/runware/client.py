@@ -1,0 +1,295 @@
+"""One HTTP exchange each: submit, ask, details, upload. What an answer means is decided in `task.py`.
+
+Wire: https://runware.ai/docs/platform/authentication, /task-polling, /task-details, /media-storage.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import json
+import logging
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import httpx
+
+from . import response
+from .errors import DownloadError, NotSent, ServerError
+from .response import Answer
+from .settings import DEFAULT_BASE_URL, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from .files import Disk
+
+CONNECT_SECONDS = 10.0
+ACKNOWLEDGEMENT_SECONDS = 10.0
+"""After the last byte. Short on purpose: the answer is immediate, and a long wait eats the window for a safe re-send."""
+POLL_SECONDS = 20.0
+SEND_SECONDS = 30.0
+"""Without a byte going out."""
+UPLOAD_ANSWER_SECONDS = 120.0
+ANSWER_BYTES_MOST = 8 * 2**20
+RETRY_AFTER_MOST = 120.0
+CHUNK_BYTES = 2**18
+USER_AGENT = "kling-video/1.0 (ComfyUI)"
+SECRET_LOGGERS = (
+    "httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks",
+)  # fmt: skip
+"""They print URLs, whose queries can be signatures."""
+
+
+class Uncertain(Exception):  # noqa: N818  not a failure: the answer is missing, and the reason goes into a message
+    """The request may have arrived, and no whole answer came back."""
+
+
+class Client:
+    """The service, for one API key. Belongs to the event loop it is first used on.
+
+    `transport` replaces the network (simulator, rehearsal); the key is sent in the Authorization header only, and
+    only to `base_url`.
+    """
+
+    def __init__(
+        self, key: str, *, base_url: str = DEFAULT_BASE_URL, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self.base_url = base_url
+        self.result_host = httpx.URL(base_url).host if is_loopback(httpx.URL(base_url).host) else ""
+        self._key = key
+        environment = transport is None and not self.result_host
+        keep = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0)
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        verify = httpx.create_ssl_context() if transport is None and base_url.startswith("https") else True
+        common = {"transport": transport, "trust_env": environment, "follow_redirects": False, "verify": verify}
+        self._questions = httpx.AsyncClient(limits=keep, **common)  # type: ignore[arg-type]
+        self._submissions = httpx.AsyncClient(limits=fresh, **common)  # type: ignore[arg-type]
+        self._files = httpx.AsyncClient(limits=keep, **common)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return f"Client({self.base_url!r})"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in (self._questions, self._submissions, self._files):
+            await client.aclose()
+
+    async def submit(self, disk: Disk, body: Path, size: int) -> Answer:
+        """Send one purchase: the file `body` as it is, `size` bytes, on a fresh connection.
+
+        Raises NotSent when no connection was made, Uncertain when the bytes may have arrived.
+        """
+        timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=ACKNOWLEDGEMENT_SECONDS, write=SEND_SECONDS, pool=None)
+        request = self._submissions.build_request(
+            "POST",
+            self.base_url,
+            content=_pieces(disk, body),
+            headers={**self._headers(), "Content-Length": str(size)},
+            timeout=timeout,
+        )
+        return await self._exchange(self._submissions, request)
+
+    async def ask(self, task_uuid: str) -> Answer:
+        """Ask for a task's state; free. Raises NotSent or Uncertain."""
+        return await self._question({"taskType": "getResponse", "taskUUID": task_uuid})
+
+    async def details(self, task_uuid: str) -> Answer:
+        """Ask the archive for a task's last answer; free. The rows are those of the stored answer."""
+        answer = await self._question({"taskType": "getTaskDetails", "taskUUID": task_uuid})
+        rows = [
+            row
+            for outer in answer.rows
+            if outer.task_type == "getTaskDetails" and isinstance(outer.nested, dict)
+            for row in response.read(answer.status, json.dumps(outer.nested).encode()).rows
+        ]
+        return Answer(answer.status, tuple(rows), (), answer.readable)
+
+    async def upload(self, disk: Disk, path: Path) -> str:
+        """Put a local film or sound into mediaStorage and give its mediaUUID. Nothing is bought.
+
+        Raises ServiceError, NotSent or ServerError; repeating it is harmless.
+        """
+        task_uuid = str(uuid.uuid4())
+        media = await disk.offload(lambda: base64.b64encode(disk.read(path)).decode("ascii"))
+        task = {"taskType": "mediaStorage", "taskUUID": task_uuid, "operation": "upload", "media": media}
+        content = await disk.offload(lambda: json.dumps([task]).encode())
+        timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=UPLOAD_ANSWER_SECONDS, write=SEND_SECONDS, pool=None)
+        request = self._questions.build_request(
+            "POST", self.base_url, content=content, headers=self._headers(), timeout=timeout
+        )
+        try:
+            answer = await self._exchange(self._questions, request)
+        except Uncertain as reason:
+            raise ServerError(f"The upload of a reference did not finish: {reason}", billing="Not billed.") from None
+        rows, _ = answer.of(task_uuid)
+        for row in rows:
+            if re.fullmatch(r"[0-9a-fA-F-]{36}", row.media_uuid):
+                return row.media_uuid
+        return await self._unfinished_upload(task_uuid, answer)
+
+    async def stream(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        """Open a result's file, without key or redirect; the caller reads and closes it. Raises httpx.HTTPError."""
+        timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=30.0, write=SEND_SECONDS, pool=None)
+        request = self._files.build_request(
+            "GET", url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}, timeout=timeout
+        )
+        return await self._files.send(request, stream=True)
+
+    async def _unfinished_upload(self, task_uuid: str, answer: Answer) -> str:
+        """Wait for an upload that was answered before it was finished (mediaUUID "1"), bounded."""
+        import asyncio
+
+        for _ in range(100):
+            rows, failures = answer.of(task_uuid)
+            failures += [failure for failure in answer.failures if not failure.task_uuid]
+            if failures:
+                raise service_error(failures[0], answer.status, doing="The upload of a reference was refused")
+            for row in rows:
+                if re.fullmatch(r"[0-9a-fA-F-]{36}", row.media_uuid):
+                    return row.media_uuid
+            if not rows and not answer.readable:
+                break
+            await asyncio.sleep(2.0)
+            try:
+                answer = await self.ask(task_uuid)
+            except (NotSent, Uncertain):
+                continue
+        raise ServerError(
+            f"The upload of a reference got no usable answer (HTTP {answer.status}).",
+            billing="Not billed.",
+            next_step="Run again in a minute.",
+        )
+
+    async def _question(self, task: dict[str, str]) -> Answer:
+        timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=POLL_SECONDS, write=POLL_SECONDS, pool=None)
+        request = self._questions.build_request(
+            "POST", self.base_url, content=json.dumps([task]).encode(), headers=self._headers(), timeout=timeout
+        )
+        return await self._exchange(self._questions, request)
+
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+        """Send, and read a whole answer of bounded size. Any status is an answer; redirects are never followed."""
+        try:
+            reply = await client.send(request, stream=True)
+            try:
+                body = await _whole(reply)
+            finally:
+                await reply.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise NotSent(_reason(error), billing="Not billed.") from None
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise Uncertain(_reason(error)) from None
+        return response.read(reply.status_code, body, retry_after(reply.headers.get("Retry-After"), time.time()))
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self._key}",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": USER_AGENT,
+        }
+
+
+def service_error(failure: response.Failure, status: int, *, doing: str, task_uuid: str | None = None) -> Exception:
+    """Make the error class and sentence for something the service refused before it accepted anything."""
+    from . import errors
+
+    classes = {
+        "auth": errors.AuthenticationError,
+        "quota": errors.InsufficientCreditsError,
+        "rate_limit": errors.RateLimitError,
+        "safety": errors.ContentRefusedError,
+        "server": errors.ServerError,
+    }
+    steps = {
+        "auth": "Check the key: RUNWARE_API_KEY, or the file user/__kling/api_key.",
+        "quota": "Add credits at my.runware.ai, then run again.",
+        "rate_limit": "Wait a little, then run again.",
+        "safety": "Change the prompt or the picture, then run again.",
+        "server": "Run again in a few minutes.",
+    }
+    where = f" (parameter {failure.parameter})" if failure.parameter else ""
+    allowed = f" Allowed: {failure.allowed}." if failure.allowed else ""
+    said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
+    return classes.get(failure.category, errors.ServiceError)(
+        f"{doing}: {said}{where}.{allowed}",
+        code=failure.code,
+        parameter=failure.parameter,
+        status_code=status,
+        billing=errors.NOT_BILLED,
+        task_uuid=task_uuid,
+        next_step=steps.get(failure.category, "Correct it, then run again."),
+    )
+
+
+def retry_after(text: str | None, now: float) -> float | None:
+    """Read a Retry-After header, seconds or date; None when it is no sensible wait, at most 120 s.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    if text is None:
+        return None
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
+        return min(float(text), RETRY_AFTER_MOST)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            return None
+        wait = moment.timestamp() - now
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):
+        return None
+    return min(wait, RETRY_AFTER_MOST) if 0 <= wait < 86_400 else None  # noqa: PLR2004  a day: a clock is wrong
+
+
+def hide_from_logs(thread_name: str) -> None:
+    """Keep the HTTP libraries' lines from one thread out of every log: they print URLs and headers."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return record.threadName != thread_name
+
+    for name in SECRET_LOGGERS:
+        logging.getLogger(name).addFilter(keep)
+
+
+async def _pieces(disk: Disk, path: Path) -> AsyncIterator[bytes]:
+    file = disk.open(path)
+    try:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece
+    finally:
+        file.close()
+
+
+async def _whole(reply: httpx.Response) -> bytes:
+    body = bytearray()
+    async for piece in reply.aiter_raw():
+        body += piece
+        if len(body) > ANSWER_BYTES_MOST:
+            raise httpx.RemoteProtocolError("the answer is larger than 8 MiB")
+    length = reply.headers.get("Content-Length", "")
+    if length.isdigit() and len(body) != int(length):
+        raise httpx.RemoteProtocolError("the answer was cut")
+    return bytes(body)
+
+
+def _reason(error: Exception) -> str:
+    """Say what failed in the connection, in words that hold neither key nor URL."""
+    words = {
+        httpx.ConnectTimeout: "no connection to the service within 10 s",
+        httpx.ConnectError: "no connection to the service (network, proxy, firewall or certificate)",
+        httpx.ReadTimeout: "the service did not answer in time",
+        httpx.WriteTimeout: "the network stopped taking our data",
+        httpx.ReadError: "the connection broke while waiting for the answer",
+        httpx.WriteError: "the connection broke while sending",
+        httpx.ProxyError: "the proxy refused the connection",
+        httpx.RemoteProtocolError: "the connection closed without a whole answer",
+    }
+    return words.get(type(error), f"the connection failed ({type(error).__name__})")
+
+
+__all__ = ["Client", "DownloadError", "Uncertain", "hide_from_logs", "retry_after", "service_error"]

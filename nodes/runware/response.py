@@ -1,0 +1,229 @@
+"""What the service answers, read tolerantly: by our task UUID in the body, not by the HTTP status.
+
+Shapes, codes and status: https://runware.ai/docs/platform/errors and https://runware.ai/docs/platform/task-polling.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Category = Literal[
+    "conflict", "validation", "auth", "quota", "rate_limit", "safety", "timeout", "not_found", "server", "provider", "unknown"
+]
+MESSAGE_CHARACTERS = 300
+
+HTTP_OK = 200
+HTTP_MULTIPLE_CHOICES = 300
+HTTP_BAD_REQUEST = 400
+HTTP_REQUEST_TIMEOUT = 408
+HTTP_TOO_MANY_REQUESTS = 429
+HTTP_SERVER_ERROR = 500
+
+CONFLICT_CODES = frozenset({"conflicttaskuuid", "duplicatetaskuuid"})
+SAFETY_CODES = frozenset({
+    "contentpolicyviolation", "providercontentpolicyviolation", "sensitivecontentdetected", "unsafecontentdetected",
+    "nsfwcontentdetected", "promptblocked", "imageblocked", "moderationfailed", "invalidprovidercontent",
+})  # fmt: skip
+AUTH_CODES = frozenset({
+    "unauthorized", "forbidden", "permissiondenied", "insufficientpermissions", "authenticationfailed", "authfailed",
+    "authtimeout", "invalidauthentication", "invalidcredentials", "missingauthentication", "accountsuspended",
+    "organizationsuspended", "workspacesuspended", "accountdisabled", "organizationdisabled", "workspacedisabled",
+    "tokenexpired", "tokeninvalid", "tokenmissing", "tokenrevoked",
+})  # fmt: skip
+SERVER_CODES = frozenset({
+    "internalservererror", "serviceunavailable", "serverunavailable", "standarderror", "unknownerror", "undefinederror",
+    "defaulterror", "unrecognizedresponse",
+})  # fmt: skip
+PROVIDER_CODES = frozenset({
+    "inferenceerror", "processingfailed", "taskfailed", "downloadfailed", "uploadfailed", "noavailableserver",
+    "modelunavailable", "modeldisabled", "modelnotready", "mediastoragefilecouldnotbemoved",
+})  # fmt: skip
+VALIDATION_PREFIXES = (
+    "invalid", "missing", "conflict", "duplicate", "unsupported", "value", "array", "max", "unknownparameter",
+    "incompatible", "mismatch", "unknownprovidersettings", "validation", "transparentmodel", "modelownership",
+)  # fmt: skip
+LOST_CODES = frozenset({"tasknotfound", "taskexpired", "taskfailedornotfound", "medianotfound", "mediaexpired"})
+MODERATION_WORDS = ("moderation", "flagged", "content policy", "safety system")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item of `data`: what became of one result of a task."""
+
+    task_uuid: str
+    task_type: str
+    status: str
+    video_uuid: str = ""
+    video_url: str = ""
+    """Where the file is; may carry a signature, so it never reaches a log or the journal's record."""
+    seed: int | None = None
+    cost: float | None = None
+    """USD, finite and above 0, else None: the service reports 0 where it does not know."""
+    nsfw: bool = False
+    media_uuid: str = ""
+    nested: Any = None
+    """`response` of a getTaskDetails row."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One error the service names."""
+
+    code: str
+    message: str
+    parameter: str = ""
+    task_uuid: str = ""
+    task_type: str = ""
+    allowed: str = ""
+
+    @property
+    def category(self) -> Category:
+        """What kind of error the code stands for, judged loosely as the codes are not stable."""
+        return categorize(self.code, self.message)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, taken apart."""
+
+    status: int
+    rows: tuple[Row, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    readable: bool = True
+    """Whether the body was the JSON object that the service sends."""
+    retry_after: float | None = None
+    excerpt: str = ""
+    """The first words of an unreadable body, for the message."""
+
+    def of(self, task_uuid: str) -> tuple[list[Row], list[Failure]]:
+        """Give the rows and failures that name this task."""
+        return (
+            [row for row in self.rows if row.task_uuid == task_uuid],
+            [failure for failure in self.failures if failure.task_uuid == task_uuid],
+        )
+
+
+def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
+    """Take an HTTP answer apart, whatever its status; nothing in it can raise."""
+    try:
+        tree = json.loads(body)
+    except (ValueError, RecursionError):
+        return Answer(status, readable=False, retry_after=retry_after, excerpt=plain(body[:400].decode("utf-8", "replace")))
+    if not isinstance(tree, dict):
+        return Answer(status, readable=False, retry_after=retry_after, excerpt=plain(str(tree)))
+    items = [item for item in _listed(tree.get("data")) if isinstance(item, dict)]
+    failures = [_failure(error) for error in _listed(tree.get("errors"))]
+    if tree.get("error"):
+        failures.append(_failure(tree["error"], tree))
+    failures += [_failure(item.get("error") or item, item) for item in items if _is_failed(item)]
+    rows = tuple(_row(item) for item in items if not _is_failed(item))
+    known = any(key in tree for key in ("data", "errors", "error"))
+    return Answer(status, rows, tuple(failures), readable=known, retry_after=retry_after, excerpt="" if known else plain(str(tree)))
+
+
+def categorize(code: str, message: str = "") -> Category:  # noqa: C901, PLR0911, PLR0912  a table read from top to bottom
+    """Sort an error code into the service's own categories."""
+    low = code.lower()
+    text = message.lower()
+    if low in CONFLICT_CODES:
+        return "conflict"
+    if low in SAFETY_CODES or any(word in text for word in MODERATION_WORDS):
+        return "safety"
+    if "apikey" in low or low in AUTH_CODES:
+        return "auth"
+    if "credits" in low or "quota" in low or "balance" in low or low == "paymentrequired":
+        return "quota"
+    if "ratelimit" in low:
+        return "rate_limit"
+    if low in LOST_CODES:
+        return "not_found"
+    if "timeout" in low:
+        return "timeout"
+    if low in SERVER_CODES:
+        return "server"
+    if low.startswith("provider") or low in PROVIDER_CODES:
+        return "provider"
+    if low.endswith(("notfound", "expired")) or low in {"taskcancelled", "unknownmodel"}:
+        return "not_found"
+    if low.startswith(VALIDATION_PREFIXES):
+        return "validation"
+    return "unknown"
+
+
+def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
+    """Make a foreign text fit to show: one line, no control characters, no tags, no URL queries, not long."""
+    text = re.sub(r"<[^>]{0,200}>", " ", text)
+    text = re.sub(r"(https?://[^\s?#\"']+)[?#][^\s\"']*", r"\1", text)
+    text = re.sub(r"(?i)bearer\s+\S+", "Bearer ...", text)
+    text = re.sub(r"[A-Za-z0-9+/=]{120,}", "...", text)
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401  a foreign tree
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def _is_failed(item: dict[str, Any]) -> bool:
+    return str(item.get("status", "")).lower() in {"error", "failed"} or bool(item.get("error"))
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    return value if isinstance(value, str) else ""
+
+
+def _row(item: dict[str, Any]) -> Row:
+    url = next((_text(item[key]) for key in ("videoURL", "mediaURL", "videoDataURI") if _text(item.get(key))), "")
+    if not url and _text(item.get("videoBase64Data")):
+        url = "data:video/mp4;base64," + _text(item["videoBase64Data"])
+    seed = item.get("seed")
+    return Row(
+        task_uuid=_text(item.get("taskUUID")),
+        task_type=_text(item.get("taskType")),
+        status=_text(item.get("status")).lower(),
+        video_uuid=_text(item.get("videoUUID")) or _text(item.get("mediaUUID")),
+        video_url=url,
+        seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
+        cost=_cost(item.get("cost")),
+        nsfw=item.get("NSFWContent") is True,
+        media_uuid=_text(item.get("mediaUUID")) or _text(item.get("imageUUID")),
+        nested=item.get("response"),
+    )
+
+
+def _cost(value: Any) -> float | None:  # noqa: ANN401
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and value > 0 else None
+
+
+def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:  # noqa: ANN401
+    around = around or {}
+    if not isinstance(error, dict):
+        return Failure("", plain(str(error)), task_uuid=_text(around.get("taskUUID")), task_type=_text(around.get("taskType")))
+    context = error.get("context") if isinstance(error.get("context"), dict) else {}
+    parameter = error.get("parameter")
+    if isinstance(parameter, list):
+        parameter = ", ".join(str(part) for part in parameter)
+    upstream = error.get("responseContent")
+    if isinstance(upstream, dict):
+        upstream = upstream.get("message")
+    message = " ".join(dict.fromkeys(plain(part) for part in (_text(error.get("message")), _text(upstream)) if part))
+    allowed = error.get("allowedValues")
+    if isinstance(allowed, dict):
+        allowed = list(allowed.values())
+    return Failure(
+        code=plain(_text(error.get("code")), 60),
+        message=message,
+        parameter=plain(_text(parameter), 80),
+        task_uuid=_text(error.get("taskUUID")) or _text(around.get("taskUUID")) or _text(context.get("taskUUID")),
+        task_type=_text(error.get("taskType")) or _text(context.get("taskType")),
+        allowed=plain(", ".join(str(value) for value in allowed), 160) if isinstance(allowed, list) else "",
+    )
