@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from . import response
-from .errors import DownloadError, NotSent, ServerError
+from .errors import NotSent, ServerError
 from .response import Answer
 from .settings import DEFAULT_BASE_URL, is_loopback
 
@@ -179,7 +179,7 @@ class Client:
                 body = await _whole(reply)
             finally:
                 await reply.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
             raise NotSent(_reason(error), billing="Not billed.") from None
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise Uncertain(_reason(error)) from None
@@ -290,6 +290,3 @@ def _reason(error: Exception) -> str:
         httpx.RemoteProtocolError: "the connection closed without a whole answer",
     }
     return words.get(type(error), f"the connection failed ({type(error).__name__})")
-
-
-__all__ = ["Client", "DownloadError", "Uncertain", "hide_from_logs", "retry_after", "service_error"]

@@ -1,0 +1,327 @@
+"""The durable record of every purchase: one JSON file per task UUID, written before the bytes leave.
+
+State folder (0700, files 0600):
+    tasks/<task_uuid>.json    the record, fit to be shown: no key, no URL query, no media
+    tasks/<task_uuid>.body    the exact bytes to send, kept while they may have to be sent again
+    tasks/<task_uuid>.urls    where the results are, kept while a film is still to be fetched
+    films/<video_uuid>.<ext>  the films as the service delivered them
+    media/<sha256>.json       what was uploaded, by content
+    usual.json                how long renders took, for the estimate
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import StorageError
+from .files import Disk, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+FORMAT = 1
+UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UPLOAD_KEPT_SECONDS = 25 * 86_400
+"""The service deletes an uploaded file 30 days after its last use."""
+DURATIONS_KEPT = 64
+BUDGET_LOCK_PLACE = 0
+
+
+class State(str, Enum):
+    """Where a purchase stands; the drawing in docs/money-safety.md is checked against `MOVES`."""
+
+    INTENT = "intent"
+    """Recorded; nothing was sent."""
+    SENDING = "sending"
+    """Bytes may have left; a crash now must be read as "maybe sent"."""
+    HELD = "held"
+    """Sent, and not known whether it arrived. Asking is free; it is never paid twice."""
+    ACCEPTED = "accepted"
+    """The service has it."""
+    RESULT = "result"
+    """Every result is known and recorded; a film is still to be fetched."""
+    COMMITTED = "committed"
+    """Every film lies in the state folder."""
+    REJECTED = "rejected"
+    """Refused before it was accepted: not billed."""
+    FAILED = "failed"
+    """Accepted, then failed."""
+    EXPIRED = "expired"
+    """It existed, and the service no longer has it."""
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.INTENT: frozenset({State.SENDING, State.ACCEPTED}),
+    State.SENDING: frozenset({State.INTENT, State.HELD, State.ACCEPTED, State.REJECTED}),
+    State.HELD: frozenset({State.SENDING, State.ACCEPTED, State.EXPIRED}),
+    State.ACCEPTED: frozenset({State.RESULT, State.FAILED, State.EXPIRED}),
+    State.RESULT: frozenset({State.COMMITTED, State.EXPIRED}),
+    State.COMMITTED: frozenset({State.RESULT}),
+    State.REJECTED: frozenset({State.ACCEPTED}),
+    State.FAILED: frozenset({State.ACCEPTED}),
+    State.EXPIRED: frozenset({State.ACCEPTED}),
+}
+"""Which state may follow which. REJECTED, FAILED and EXPIRED move only when the service, asked again, shows a result."""
+
+UNSENT = frozenset({State.INTENT})
+WAITING = frozenset({State.SENDING, State.HELD, State.ACCEPTED, State.RESULT})
+ENDED_BADLY = frozenset({State.REJECTED, State.FAILED})
+
+
+class Film(BaseModel):
+    """One result: what the service said of it, and the file once it is here."""
+
+    model_config = ConfigDict(extra="allow")
+
+    video_uuid: str
+    seed: int | None = None
+    cost: float | None = None
+    """USD as billed; None where the service did not say."""
+    nsfw: bool = False
+    file: str | None = None
+    """Name in the state folder's films/."""
+    size: int | None = None
+    """Bytes."""
+    sha256: str | None = None
+
+
+class Record(BaseModel):
+    """One purchase. Times are seconds since 1970 by this machine's clock, money is USD."""
+
+    model_config = ConfigDict(extra="allow")
+
+    version: int = FORMAT
+    task_uuid: str
+    state: State = State.INTENT
+    intent: str = ""
+    """SHA-256 of canonical request and take: the purchase's name, whatever the key and the attempt."""
+    take: int = 1
+    attempt: int = 0
+    model: str = ""
+    key_fingerprint: str = ""
+    price: str | None = None
+    """Planned USD, decimal; None where the price is not known before."""
+    request: dict[str, Any] = Field(default_factory=dict)
+    """The request with media as hashes."""
+    number_results: int = 1
+    seconds: int | None = None
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    posts: int = 0
+    body_sha256: str = ""
+    body_size: int = 0
+    maybe_sent: bool = False
+    """Whether an earlier send of this UUID is unsettled."""
+    first_unsettled_at: float | None = None
+    last_sent_at: float | None = None
+    accepted_at: float | None = None
+    evidence: str = ""
+    """What proved that the service has it."""
+    finished_at: float | None = None
+    films: list[Film] = Field(default_factory=list)
+    failures: list[dict[str, str]] = Field(default_factory=list)
+    """`code` and `message` of what failed, in the service's words."""
+    deliveries: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Files already written into the output folder, by what they hold."""
+
+    @property
+    def billed(self) -> float | None:
+        """USD the service reported, over all results; None when it reported none."""
+        costs = [film.cost for film in self.films if film.cost is not None]
+        return round(sum(costs), 6) if costs else None
+
+    def move(self, state: State) -> None:
+        """Go to another state; what the protocol does not allow is a fault of ours and stops everything."""
+        if state is not self.state and state not in MOVES[self.state]:
+            raise AssertionError(f"no move from {self.state.value} to {state.value}")
+        self.state = state
+
+
+class Journal:
+    """The records of one state folder."""
+
+    def __init__(self, folder: Path, *, disk: Disk | None = None, clock: Callable[[], float]) -> None:
+        self.folder = folder
+        self.tasks = folder / "tasks"
+        self.films = folder / "films"
+        self.media = folder / "media"
+        self.disk = disk or Disk()
+        self.clock = clock
+
+    def open(self) -> None:
+        """Make the folders. Raises StorageError: without a record nothing may be spent."""
+        try:
+            for folder in (self.folder, self.tasks, self.films, self.media):
+                self.disk.make_folder(folder)
+        except OSError as error:
+            raise unwritable(error) from None
+
+    def path(self, task_uuid: str, kind: str = "json") -> Path:
+        """Where a task's file lies; refuses what is no UUID, so that nothing foreign becomes a path."""
+        if not UUID_PATTERN.fullmatch(task_uuid):
+            raise ValueError("not a task UUID")
+        return self.tasks / f"{task_uuid}.{kind}"
+
+    def get(self, task_uuid: str) -> Record | None:
+        """Read a record; one that cannot be read is put aside and stands in as "maybe sent", never as "none"."""
+        path = self.path(task_uuid)
+        try:
+            data = self.disk.read(path)
+        except FileNotFoundError:
+            return self._put_aside(task_uuid)
+        except OSError as error:
+            raise unwritable(error) from None
+        try:
+            record = Record.model_validate_json(data)
+            if record.task_uuid == task_uuid:
+                return record
+        except ValidationError:
+            pass
+        self._quarantine(path)
+        return self._put_aside(task_uuid)
+
+    def put(self, record: Record) -> None:
+        """Write a record durably. Raises StorageError; the record that was there stays whole."""
+        record.updated_at = self.clock()
+        data = record.model_dump_json(exclude_none=True).encode()
+        try:
+            write_whole(self.disk, self.path(record.task_uuid), [data])
+        except OSError as error:
+            raise unwritable(error, record.task_uuid) from None
+
+    def put_urls(self, task_uuid: str, urls: dict[str, str]) -> None:
+        """Write where a task's results lie, by video UUID, beside the record: addresses can carry signatures."""
+        if urls:
+            try:
+                write_whole(self.disk, self.path(task_uuid, "urls"), [json.dumps(urls).encode()])
+            except OSError as error:
+                raise unwritable(error, task_uuid) from None
+
+    def urls(self, task_uuid: str) -> dict[str, str]:
+        """Read where a task's results lie; empty when that is not known (the service can be asked again)."""
+        with contextlib.suppress(OSError, ValueError):
+            urls = json.loads(self.disk.read(self.path(task_uuid, "urls")))
+            if isinstance(urls, dict):
+                return {str(key): str(value) for key, value in urls.items()}
+        return {}
+
+    def forget(self, task_uuid: str, kind: str) -> None:
+        """Remove a task's `body` or `urls` once nothing needs it."""
+        with contextlib.suppress(OSError):
+            self.disk.remove(self.path(task_uuid, kind))
+
+    def uuids(self) -> list[str]:
+        """List every task that has a record."""
+        names = (name[:-5] for name in self.disk.names(self.tasks) if name.endswith(".json"))
+        return [name for name in names if UUID_PATTERN.fullmatch(name)]
+
+    def newest(self, most: int | None = None) -> Iterator[Record]:
+        """Read the records, last changed first."""
+        stamped = [(self.disk.stat(self.path(name)), name) for name in self.uuids()]
+        for _, name in sorted(((status[1], name) for status, name in stamped if status), reverse=True)[:most]:
+            record = self.get(name)
+            if record is not None:
+                yield record
+
+    def spent_today(self) -> Decimal:
+        """Sum what this calendar day (local time) was or may have been spent on: billed, else planned, USD."""
+        start = datetime.fromtimestamp(self.clock()).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        total = Decimal(0)
+        for name in self.uuids():
+            status = self.disk.stat(self.path(name))
+            if status is None or status[1] < start:
+                continue
+            record = self.get(name)
+            if record is None or record.created_at < start or record.state in UNSENT | {State.REJECTED}:
+                continue
+            total += Decimal(str(record.billed)) if record.billed is not None else Decimal(record.price or 0)
+        return total
+
+    def lock(self, place: int) -> bool:
+        """Take one of the folder's locks, against other processes that share it."""
+        return self.disk.lock(self.tasks / ".lock", place)
+
+    def unlock(self, place: int) -> None:
+        """Give one of the folder's locks back."""
+        self.disk.unlock(self.tasks / ".lock", place)
+
+    def uploaded(self, sha256: str) -> str | None:
+        """Give the mediaUUID of a file uploaded lately, by its content's hash."""
+        try:
+            known = json.loads(self.disk.read(self.media / f"{sha256}.json"))
+            fresh = 0 <= self.clock() - known["uploaded_at"] < UPLOAD_KEPT_SECONDS
+            return str(known["media_uuid"]) if fresh else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def remember_upload(self, sha256: str, media_uuid: str) -> None:
+        """Remember an upload; that it cannot be remembered costs only another upload."""
+        known = json.dumps({"media_uuid": media_uuid, "uploaded_at": self.clock()}).encode()
+        with contextlib.suppress(OSError):
+            write_whole(self.disk, self.media / f"{sha256}.json", [known])
+
+    def durations(self, kind: str) -> list[float]:
+        """Give how many seconds the last renders of a kind took, oldest first."""
+        try:
+            kept = json.loads(self.disk.read(self.folder / "usual.json")).get(kind, [])
+            return [float(seconds) for seconds in kept if isinstance(seconds, (int, float)) and seconds > 0]
+        except (OSError, ValueError, AttributeError, TypeError):
+            return []
+
+    def remember_duration(self, kind: str, seconds: float) -> None:
+        """Remember how long a render took; only the estimate and the pace of the questions hang on it."""
+        try:
+            kept = json.loads(self.disk.read(self.folder / "usual.json"))
+        except (OSError, ValueError):
+            kept = {}
+        kept = kept if isinstance(kept, dict) else {}
+        kept[kind] = [*self.durations(kind), round(seconds, 1)][-DURATIONS_KEPT:]
+        with contextlib.suppress(OSError):
+            write_whole(self.disk, self.folder / "usual.json", [json.dumps(kept).encode()])
+
+    def _quarantine(self, path: Path) -> None:
+        try:
+            self.disk.replace(path, path.with_suffix(".bad"))
+        except OSError as error:
+            raise unwritable(error) from None
+
+    def _put_aside(self, task_uuid: str) -> Record | None:
+        """Stand in for a record that was put aside as unreadable: something may have been sent when it last changed."""
+        status = self.disk.stat(self.path(task_uuid, "bad"))
+        if status is None:
+            return None
+        changed = status[1]
+        return Record(
+            task_uuid=task_uuid,
+            state=State.HELD,
+            created_at=changed,
+            maybe_sent=True,
+            first_unsettled_at=changed,
+            last_sent_at=changed,
+            posts=1,
+        )
+
+
+def lock_place(text: str) -> int:
+    """Give the lock of one intent: a place far from its neighbours' in one lock file."""
+    return 1 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def unwritable(error: OSError, task_uuid: str | None = None) -> StorageError:
+    """Say that the state folder cannot be used."""
+    return StorageError(
+        f"The purchase cannot be recorded in ComfyUI's user/__kling folder ({error.strerror or type(error).__name__}).",
+        billing="Nothing more is sent while it cannot be recorded.",
+        task_uuid=task_uuid,
+        next_step="Free space or mend the folder's rights, then run again: what was bought before is collected, not bought anew.",
+    )
