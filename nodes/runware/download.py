@@ -1,0 +1,316 @@
+"""A result's address becomes a whole file: right length, right container, hashed, under its name only when complete."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+
+import httpx
+
+from .errors import DownloadError, StorageError
+from .settings import is_loopback
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .client import Client
+    from .files import Disk
+
+RESULT_DOMAIN = "runware.ai"
+HTTPS_PORT = 443
+FILE_BYTES_MOST = 512 * 2**20
+FREE_BYTES_LEFT = 64 * 2**20
+TRIES = 5
+RESUME_STATUS = 206
+SLOW_SECONDS = 60.0
+SLOW_BYTES_PER_SECOND = 16 * 2**10
+BOX_HEADER = 8
+LARGE_BOX_HEADER = 16
+BOXES_MOST = 10_000
+NOT_READY = frozenset({408, 422, 425, 429, 500, 502, 503, 504})
+"""Right after success the file may not be there yet (seen: 422 and 502)."""
+GONE = frozenset({401, 403, 404, 410})
+
+
+class NotReady(Exception):  # noqa: N818  asked again a little later
+    """The file is not there yet, or the connection broke: another try may have it."""
+
+
+class Gone(Exception):  # noqa: N818
+    """The address no longer gives the file: a fresh one may."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A whole file: size in bytes, SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+
+def check_address(url: str, loopback_host: str = "") -> None:
+    """Refuse an address that is not the service's: https, `*.runware.ai`, port 443, no user name.
+
+    `loopback_host` is the host of a `RUNWARE_BASE_URL` on this machine, whose own results are allowed too.
+    Raises DownloadError, which names the host only.
+    """
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        port = parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    ours = (host == RESULT_DOMAIN or host.endswith("." + RESULT_DOMAIN)) and re.fullmatch(r"[a-z0-9.-]+", host)
+    clean = not parts.username and not parts.password and not re.search(r"[\s\\\x00-\x1f\x7f]", url)
+    if clean and ours and parts.scheme == "https" and port in {None, HTTPS_PORT}:
+        return
+    if clean and loopback_host and is_loopback(host) and parts.scheme in {"http", "https"}:
+        return
+    raise DownloadError(
+        f"The film's address leads to {re.sub(r'[^a-zA-Z0-9.:-]', '', host)[:80] or 'no host'}, which is not the service's; "
+        "it was not opened.",
+        next_step="The purchase stays recorded. If the service has moved its files, update the pack and run again.",
+    )
+
+
+async def save(client: Client, url: str, target: Path, *, disk: Disk, container: str = "mp4") -> Saved:
+    """Bring one result to `target`, whole or not at all. `container` is mp4, mov or webm.
+
+    Raises Gone (a fresh address may help), NotReady (later may help), DownloadError (nothing will) or StorageError.
+    """
+    if url.startswith("data:"):
+        return await _save_inline(url, target, disk=disk, container=container)
+    check_address(url, client.result_host)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    attempt = _Attempt(client, url, part, disk)
+    try:
+        await attempt.fill()
+        saved = await _finish(attempt, target, container)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"The film cannot be written ({error.strerror or type(error).__name__}).",
+            next_step="Free space or mend the folder's rights, then run again.",
+        ) from None
+    finally:
+        attempt.drop()
+    return saved
+
+
+class _Attempt:
+    """One file on its way: how far it is, and whether it can be carried on where it stopped."""
+
+    def __init__(self, client: Client, url: str, part: Path, disk: Disk) -> None:
+        self.client = client
+        self.url = url
+        self.part = part
+        self.disk = disk
+        self.file: BinaryIO | None = None
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.total: int | None = None
+        self.etag = ""
+
+    async def fill(self) -> None:
+        """Fetch until the declared length is here; carry on a cut transfer only under a strong ETag."""
+        for left in reversed(range(TRIES)):
+            try:
+                await self._exchange()
+            except (NotReady, httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+                if not left:
+                    raise NotReady(str(error) if isinstance(error, NotReady) else type(error).__name__) from None
+                if not self.etag:
+                    self._restart()
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+    async def _exchange(self) -> None:
+        resume = {"Range": f"bytes={self.size}-", "If-Range": self.etag} if self.size and self.etag else {}
+        reply = await self.client.stream(self.url, resume)
+        try:
+            self._judge(reply, resuming=bool(resume))
+            await self._pour(reply)
+        finally:
+            await reply.aclose()
+
+    def _judge(self, reply: httpx.Response, *, resuming: bool) -> None:
+        status = reply.status_code
+        if status in GONE:
+            raise Gone(f"HTTP {status}")
+        if status in NOT_READY:
+            raise NotReady(f"HTTP {status}")
+        if 300 <= status < 400:  # noqa: PLR2004
+            raise DownloadError("The film's address answers with a redirect, which is not followed.")
+        encoding = reply.headers.get("Content-Encoding", "identity").lower()
+        if encoding not in {"", "identity"}:
+            raise NotReady("the file came compressed")
+        kind = reply.headers.get("Content-Type", "").split(";")[0].strip().lower()
+        if kind in {"text/html", "application/json", "text/plain"}:
+            raise NotReady("a page came in place of the film")
+        if resuming and status == RESUME_STATUS:
+            start, total = _content_range(reply.headers.get("Content-Range", ""))
+            if start == self.size and total == self.total and reply.headers.get("ETag", self.etag) == self.etag:
+                return
+            self.etag = ""
+            raise NotReady("the rest did not fit what is here")
+        self.etag = ""
+        if status != 200:  # noqa: PLR2004
+            raise NotReady(f"HTTP {status}")
+        self._restart()
+        self.total = _length(reply.headers.get_list("Content-Length"))
+        tag = reply.headers.get("ETag", "")
+        self.etag = tag if re.fullmatch(r'"[^"]+"', tag) and self.total is not None else ""
+        if self.total is not None and self.total > FILE_BYTES_MOST:
+            raise DownloadError(f"The film is {self.total} bytes by its header, more than {FILE_BYTES_MOST}; not fetched.")
+        self._check_room(self.total or 0)
+        self.file = self.disk.create(self.part)
+
+    async def _pour(self, reply: httpx.Response) -> None:
+        loop = asyncio.get_running_loop()
+        began, poured = loop.time(), 0
+        async for piece in reply.aiter_raw(2**18):
+            if self.size + len(piece) > (FILE_BYTES_MOST if self.total is None else self.total):
+                self.etag = ""
+                raise NotReady("more bytes came than were announced")
+            self.disk.append(self.file, piece)  # type: ignore[arg-type]  opened by _judge
+            self.digest.update(piece)
+            self.size += len(piece)
+            poured += len(piece)
+            spent = loop.time() - began
+            if spent > SLOW_SECONDS and poured < spent * SLOW_BYTES_PER_SECOND:
+                raise NotReady("the file came too slowly")
+        if self.total is not None and self.size != self.total:
+            raise NotReady(f"{self.size} of {self.total} bytes came")
+
+    def _check_room(self, size: int) -> None:
+        free = self.disk.free(self.part.parent)
+        if free is not None and free < size + FREE_BYTES_LEFT:
+            raise StorageError(
+                f"There are {free // 2**20} MiB free where the film goes; {(size + FREE_BYTES_LEFT) // 2**20} MiB are needed.",
+                next_step="Free space, then run again.",
+            )
+
+    def _restart(self) -> None:
+        self.drop()
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.total = None
+        self.etag = ""
+
+    def close(self) -> None:
+        if self.file is not None:
+            with contextlib.suppress(OSError):
+                self.disk.close(self.file)
+        self.file = None
+
+    def drop(self) -> None:
+        if self.file is not None:
+            self.close()
+            with contextlib.suppress(OSError):
+                self.disk.remove(self.part)
+
+
+async def _finish(attempt: _Attempt, target: Path, container: str) -> Saved:
+    disk = attempt.disk
+    if attempt.file is None:
+        raise NotReady("no bytes came")
+    wrong = container_fault(attempt.file, attempt.size, container)
+    if container == "webm" and attempt.total is None and not wrong:
+        wrong = _open_ended(attempt.file, attempt.size)
+    if wrong:
+        raise NotReady(wrong)
+    await disk.offload(disk.sync, attempt.file)
+    disk.close(attempt.file)
+    disk.replace(attempt.part, target)
+    attempt.file = None
+    disk.sync_folder(target.parent)
+    return Saved(attempt.size, attempt.digest.hexdigest())
+
+
+async def _save_inline(url: str, target: Path, *, disk: Disk, container: str) -> Saved:
+    from .files import write_whole
+
+    try:
+        data = base64.b64decode(url.partition(",")[2], validate=True)
+    except (binascii.Error, ValueError):
+        raise DownloadError("The film came as text that is no film.") from None
+    try:
+        await disk.offload(write_whole, disk, target, [data])
+    except OSError as error:
+        raise StorageError(f"The film cannot be written ({error.strerror}).", next_step="Free space, then run again.") from None
+    return Saved(len(data), hashlib.sha256(data).hexdigest())
+
+
+def container_fault(file: BinaryIO, size: int, container: str) -> str:
+    """Say what is wrong with a film's container, or nothing: magic bytes, and boxes that end where the file ends.
+
+    A decoder does not notice a file cut at a packet's end, so length and structure are checked here.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if container == "webm":
+        return "" if head[:4] == b"\x1aE\xdf\xa3" else "the file is no WEBM film"
+    if len(head) < BOX_HEADER or head[4:8] not in {b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"}:
+        return "the file is no MP4 or MOV film"
+    kinds, offset = set(), 0
+    for _ in range(BOXES_MOST):
+        if offset == size:
+            break
+        file.seek(offset)
+        head = file.read(LARGE_BOX_HEADER)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1 and len(head) == LARGE_BOX_HEADER:
+            length = int.from_bytes(head[8:16], "big")
+        elif length == 0:
+            length = size - offset
+        if len(head) < BOX_HEADER or length < BOX_HEADER or offset + length > size:
+            return "the film is cut or damaged"
+        kinds.add(head[4:8])
+        offset += length
+    file.seek(0, 2)
+    return "" if offset == size and b"moov" in kinds else "the film has no index (moov)"
+
+
+def _open_ended(file: BinaryIO, size: int) -> str:
+    """Say whether a WEBM file of unannounced length ends where its own Segment ends (RFC 8794 section 5)."""
+    file.seek(0)
+    head = file.read(256)
+    offset = 4
+    for identity in (b"", b"\x18\x53\x80\x67"):
+        if not head.startswith(identity, offset):
+            return "the film is cut or damaged"
+        offset += len(identity)
+        width = 9 - head[offset].bit_length() if head[offset : offset + 1] > b"\x00" else 9
+        value = int.from_bytes(head[offset : offset + width], "big") & ((1 << (7 * width)) - 1) if width < 9 else -1
+        offset += width
+        if identity:
+            return "" if offset + value == size else "the film is cut or damaged"
+        offset += value
+    return "the film is cut or damaged"
+
+
+def _length(values: list[str]) -> int | None:
+    lengths = {value.strip() for text in values for value in text.split(",")}
+    if not lengths:
+        return None
+    text = lengths.pop()
+    if lengths or not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+        raise NotReady("the file's length is announced in two ways")
+    return int(text)
+
+
+def _content_range(text: str) -> tuple[int, int] | tuple[None, None]:
+    match: Any = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", text.strip(), re.ASCII)
+    if not match or int(match[2]) != int(match[3]) - 1:
+        return None, None
+    return int(match[1]), int(match[3])
