@@ -58,6 +58,7 @@ ELEMENT_TAGS: tuple[ElementTag, ...] = get_args(ElementTag)
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 SAFETY_MODES: tuple[SafetyMode, ...] = get_args(SafetyMode)
 CHARACTER_ORIENTATIONS: tuple[CharacterOrientation, ...] = get_args(CharacterOrientation)
+SHOT_TYPES: tuple[ShotType, ...] = get_args(ShotType)
 
 URL_MAX = 2048
 """Characters. No limit is documented; longer URLs are cut by proxies on their way."""
