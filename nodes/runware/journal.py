@@ -4,6 +4,7 @@ State folder (0700, files 0600):
     tasks/<task_uuid>.json    the record, fit to be shown: no key, no URL query, no media
     tasks/<task_uuid>.body    the exact bytes to send, kept while they may have to be sent again
     tasks/<task_uuid>.urls    where the results are, kept while a film is still to be fetched
+    intents/<sha256>          the task UUID of an intent's newest attempt
     films/<video_uuid>.<ext>  the films as the service delivered them
     media/<sha256>.json       what was uploaded, by content
     usual.json                how long renders took, for the estimate
@@ -153,6 +154,7 @@ class Journal:
     def __init__(self, folder: Path, *, disk: Disk | None = None, clock: Callable[[], float]) -> None:
         self.folder = folder
         self.tasks = folder / "tasks"
+        self.intents = folder / "intents"
         self.films = folder / "films"
         self.media = folder / "media"
         self.disk = disk or Disk()
@@ -161,7 +163,7 @@ class Journal:
     def open(self) -> None:
         """Make the folders. Raises StorageError: without a record nothing may be spent."""
         try:
-            for folder in (self.folder, self.tasks, self.films, self.media):
+            for folder in (self.folder, self.tasks, self.intents, self.films, self.media):
                 self.disk.make_folder(folder)
         except OSError as error:
             raise unwritable(error) from None
@@ -199,6 +201,21 @@ class Journal:
         except OSError as error:
             raise unwritable(error, record.task_uuid) from None
 
+    def put_intent(self, intent: str, task_uuid: str) -> None:
+        """Write down which task is an intent's newest attempt, before it is sent."""
+        if self.of_intent(intent) != task_uuid:
+            try:
+                write_whole(self.disk, self.intents / intent, [task_uuid.encode()])
+            except OSError as error:
+                raise unwritable(error, task_uuid) from None
+
+    def of_intent(self, intent: str) -> str | None:
+        """Give the task UUID of an intent's newest attempt, whichever key made it; None when it is not known."""
+        with contextlib.suppress(OSError):
+            text = self.disk.read(self.intents / intent).decode("ascii", "replace")
+            return text if UUID_PATTERN.fullmatch(text) else None
+        return None
+
     def put_urls(self, task_uuid: str, urls: dict[str, str]) -> None:
         """Write where a task's results lie, by video UUID, beside the record: addresses can carry signatures."""
         if urls:
@@ -233,16 +250,19 @@ class Journal:
             if record is not None:
                 yield record
 
-    def spent_today(self) -> Decimal:
-        """Sum what this calendar day (local time) was or may have been spent on: billed, else planned, USD."""
+    def spent_today(self, apart_from: str = "") -> Decimal:
+        """Sum what was, or may have been, spent this calendar day (local time): billed, else planned, USD.
+
+        `apart_from` is the task UUID of the purchase that the sum is wanted for.
+        """
         start = datetime.fromtimestamp(self.clock()).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         total = Decimal(0)
         for name in self.uuids():
             status = self.disk.stat(self.path(name))
             if status is None or status[1] < start:
                 continue
-            record = self.get(name)
-            if record is None or record.created_at < start or record.state in UNSENT | {State.REJECTED}:
+            record = self.get(name) if name != apart_from else None
+            if record is None or (record.last_sent_at or 0) < start or record.state in UNSENT | {State.REJECTED}:
                 continue
             total += Decimal(str(record.billed)) if record.billed is not None else Decimal(record.price or 0)
         return total

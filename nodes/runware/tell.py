@@ -1,0 +1,177 @@
+"""What a purchase has to say when it stops: what happened, whether it was billed, and the next step.
+
+Each function makes the error to raise; the task UUID is added by the error itself.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from . import errors
+from .errors import BILLING_UNKNOWN, NOT_BILLED, KlingError
+from .journal import Record, State
+from .price import usd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .response import Failure
+
+COLLECT = "Run again, or give the UUID to KlingFetchVideo: collecting is free."
+
+
+def billed(record: Record) -> str:
+    """Say what a purchase with a result has cost."""
+    if record.billed is not None:
+        return f"Billed {usd(record.billed)}."
+    return f"Billed, by the price list {usd(Decimal(record.price))}." if record.price else "Billed; the service did not say how much."
+
+
+def held(record: Record, why: str, now: float, settle: float) -> KlingError:
+    """It was sent, and nobody knows whether it arrived."""
+    minutes = max(1, round((settle - (now - (record.last_sent_at or now))) / 60))
+    later = f" From {minutes} min on, it is sent again by itself if the service has never seen it." if settle else ""
+    because = f": {why}" if why else ""
+    return errors.SubmissionUncertain(
+        f"The request was sent, and no clear answer came back{because.rstrip('.')}.",
+        billing=BILLING_UNKNOWN,
+        task_uuid=record.task_uuid,
+        next_step=f"Run again in a minute.{later} Raise take only to buy another film knowingly.",
+    )
+
+
+def not_sent(record: Record, *, limited: bool) -> KlingError:
+    """It surely did not arrive, and the tries are used up."""
+    what = "Runware is too busy to take the request." if limited else "Runware cannot be reached."
+    step = "Run again in a few minutes." if limited else "Check the network, proxy and firewall, then run again."
+    kind = errors.RateLimitError if limited else errors.NotSent
+    return kind(what, billing=NOT_BILLED, task_uuid=record.task_uuid, next_step=step)
+
+
+def unreachable(why: str, task_uuid: str) -> KlingError:
+    """A free question before anything else got no answer."""
+    return errors.NotSent(
+        f"Runware cannot be asked: {why.rstrip('.')}.",
+        billing="Nothing was sent now.",
+        task_uuid=task_uuid,
+        next_step="Check the network, then run again.",
+    )
+
+
+def never_sent(record: Record) -> KlingError:
+    """The UUID names a purchase that was prepared only."""
+    return errors.TaskFailed(
+        "This purchase was prepared but never sent.",
+        billing=NOT_BILLED,
+        task_uuid=record.task_uuid,
+        next_step="Run the graph that made it.",
+    )
+
+
+def unknown_task(task_uuid: str, failures: Sequence[Failure]) -> KlingError:
+    """Neither the journal nor the service knows the UUID."""
+    words = "; ".join(failure.message or failure.code for failure in failures)
+    return errors.ResultExpired(
+        f"Neither this ComfyUI nor Runware knows a film under this UUID{': ' + words if words else ''}.",
+        task_uuid=task_uuid,
+        next_step="Check the UUID and that the API key is the one that bought it; it may also have expired at the service.",
+    )
+
+
+def still_running(record: Record) -> KlingError:
+    """Our waiting ended, the render goes on."""
+    return errors.TaskTimeout(
+        "The film is not ready yet; the waiting ended.",
+        billing="It is billed when it is ready.",
+        task_uuid=record.task_uuid,
+        next_step=COLLECT,
+    )
+
+
+def no_address(record: Record) -> KlingError:
+    """The service calls it finished and names no file."""
+    return errors.DownloadError(
+        "Runware calls the film finished but names no file.",
+        billing=billed(record),
+        task_uuid=record.task_uuid,
+        next_step=COLLECT,
+    )
+
+
+def other_key(record: Record) -> KlingError:
+    """The purchase belongs to another key, and this one cannot see it."""
+    return errors.AuthenticationError(
+        "This purchase was made with another API key, and the present one cannot see it.",
+        billing="It was paid for with that key.",
+        task_uuid=record.task_uuid,
+        next_step="Set the earlier key to collect it, or raise take to buy it anew with this one.",
+    )
+
+
+def key_refused(failure: Failure, status: int, record: Record | None) -> KlingError:
+    """A free question was refused because of the key or the account."""
+    sent = record is not None and record.state not in {State.INTENT, State.REJECTED}
+    quota = failure.category == "quota"
+    kind = errors.InsufficientCreditsError if quota else errors.AuthenticationError
+    said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
+    ways = "Add credits at my.runware.ai" if quota else "Check RUNWARE_API_KEY, or the file user/__kling/api_key"
+    return kind(
+        f"Runware refused {'the account' if quota else 'the API key'}: {said}.",
+        code=failure.code,
+        status_code=status,
+        billing="The purchase itself is safe." if sent else NOT_BILLED,
+        task_uuid=record.task_uuid if record is not None else None,
+        next_step=f"{ways}, then run again{': it is collected, not bought anew' if sent else ''}.",
+    )
+
+
+def not_saved(record: Record, what: str, next_step: str) -> KlingError:
+    """The film exists and is not here yet."""
+    return errors.DownloadError(
+        what, billing=f"{billed(record)} Not saved yet.", task_uuid=record.task_uuid, next_step=next_step or COLLECT
+    )
+
+
+def ended(record: Record) -> KlingError:
+    """The purchase is over without a film."""
+    words = "; ".join(dict.fromkeys(each.get("message") or each.get("code", "") for each in record.failures))
+    if record.state is State.REJECTED:
+        return errors.ServiceError(
+            f"Runware refused the request: {words or 'no reason given'}.",
+            billing=NOT_BILLED,
+            task_uuid=record.task_uuid,
+            next_step="Correct it, then run again.",
+        )
+    if record.state is State.FAILED:
+        return errors.TaskFailed(
+            f"The render failed at the service: {words.rstrip('.') or 'no reason given'}.",
+            billing=f"Billed {usd(record.billed)}." if record.billed else "No cost was reported for it.",
+            task_uuid=record.task_uuid,
+            next_step="Running again tries anew and is paid anew; change the prompt or picture first if they were refused.",
+        )
+    return errors.ResultExpired(
+        "The film was made, but the service no longer has it.",
+        billing=billed(record),
+        task_uuid=record.task_uuid,
+        next_step="Only a new take (take + 1) can make it again; it is paid again.",
+    )
+
+
+def check_budget(record: Record, spent: Decimal, budget: Decimal) -> None:
+    """Refuse what could lift the day's total over KLING_DAILY_BUDGET_USD. Raises BudgetError."""
+    if record.price is None:
+        raise errors.BudgetError(
+            node="KlingGenerate",
+            field="reference_video",
+            rule=f"the price of motion control is not known in advance, and KLING_DAILY_BUDGET_USD is {usd(budget)}.",
+            next_step="Unset the budget to buy it.",
+        )
+    price = Decimal(record.price)
+    if spent + price > budget:
+        raise errors.BudgetError(
+            node="KlingGenerate",
+            field="duration",
+            rule=f"this purchase costs {usd(price)}, today's are {usd(spent)}, and KLING_DAILY_BUDGET_USD is {usd(budget)}.",
+            next_step="Raise the budget, or go on tomorrow.",
+        )
