@@ -1,0 +1,19 @@
+"""The table of contents: which nodes there are."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .element import KlingElement
+from .fetch_video import KlingFetchVideo
+from .frame_images import KlingFrameImages
+from .generate import KlingGenerate
+from .prompt import KlingPrompt
+
+
+class KlingExtension(ComfyExtension):
+    """What ComfyUI asks for the nodes of this pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """List the nodes in the order a graph uses them."""
+        return [KlingPrompt, KlingFrameImages, KlingElement, KlingGenerate, KlingFetchVideo]
