@@ -1,0 +1,158 @@
+"""What a film file says of itself, and what is refused before a frame of it is decoded."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, BinaryIO, Union
+
+from ..runware.errors import KlingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+File = Union["Path", BinaryIO]
+
+LONGEST_SIDE = 4096
+"""Pixels. A file of 200 kB can announce 8192x8192, and each float32 frame of that is 800 MB."""
+
+MOST_FRAMES = 30 * 60
+"""The longest clip the service knows, 30 seconds of reference video, at 60 frames a second."""
+
+
+class FilmError(KlingError):
+    """The film is on disk, and what was asked of it cannot be had. Nothing is lost by it."""
+
+
+@dataclass(frozen=True)
+class FilmInfo:
+    """The picture track and the sound track of one film, as a player shows them."""
+
+    width: int
+    """Pixels, after rotation."""
+    height: int
+    frame_rate: Fraction
+    """Frames a second; the mean, where the rate varies."""
+    frame_count: int
+    seconds: float
+    """Length of the picture track."""
+    codec: str
+    pixel_format: str
+    rotation: int
+    """Degrees counterclockwise by which a player turns the stored pictures: 0, 90, 180 or 270."""
+    has_audio: bool
+    sample_rate: int
+    """Hz; 0 without sound."""
+    channels: int
+
+
+def probe(path: Path) -> FilmInfo:
+    """Read the header and the first frame.
+
+    Raises:
+        FilmError: this is no film, it has no pictures, no decoder is at hand, or its size is absurd.
+    """
+    with opened(path) as container:
+        stream = picture_track(container, path)
+        frame = _first_frame(container, stream, path)
+        rotation = turn(frame)
+        width, height = stream.width, stream.height
+        audio = container.streams.audio[0] if container.streams.audio else None
+        count = stream.frames or _count_frames(path)
+        seconds = _track_seconds(container, stream)
+        rate = stream.average_rate or stream.guessed_rate or Fraction(count / seconds).limit_denominator(1001)
+        return FilmInfo(
+            width=height if rotation in (90, 270) else width,
+            height=width if rotation in (90, 270) else height,
+            frame_rate=Fraction(rate),
+            frame_count=count,
+            seconds=seconds or float(count / rate),
+            codec=stream.codec_context.name,
+            pixel_format=frame.format.name,
+            rotation=rotation,
+            has_audio=audio is not None,
+            sample_rate=int(audio.rate or 0) if audio else 0,
+            channels=audio.channels if audio else 0,
+        )
+
+
+@contextlib.contextmanager
+def opened(file: File) -> Iterator[InputContainer]:
+    """Open a film for reading; what libav cannot read in it becomes a sentence."""
+    import av
+
+    name = getattr(file, "name", "the film")
+    try:
+        with av.open(file if hasattr(file, "read") else str(file)) as container:
+            yield container
+    except av.FFmpegError as error:
+        raise FilmError(
+            f"{name} cannot be read as a film ({error.strerror}): the file is incomplete or damaged.",
+            next_step="The file was left as it is; run again to fetch it anew, or open it in a player.",
+        ) from error
+
+
+def picture_track(container: InputContainer, file: File) -> VideoStream:
+    """Give the first picture track, if its frames can be decoded at a sane size."""
+    name = getattr(file, "name", "the film")
+    if not container.streams.video:
+        raise FilmError(f"{name} has no pictures in it.", next_step="The file was left as it is.")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise FilmError(f"{name} is coded in a way this PyAV cannot decode.", next_step="The file was left as it is.")
+    if not (0 < stream.width <= LONGEST_SIDE and 0 < stream.height <= LONGEST_SIDE):
+        raise FilmError(
+            f"{name} says it is {stream.width}x{stream.height} pixels, and at most {LONGEST_SIDE} a side are decoded.",
+            next_step="The file was left as it is.",
+        )
+    return stream
+
+
+def shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet, bool]]:
+    """Yield the track's packets in decoding order, each with whether a player shows a frame for it."""
+    vp8 = stream.codec_context.name == "vp8"
+    for packet in container.demux(stream):
+        if packet.size:
+            # RFC 6386, 9.1: bit 4 of a VP8 frame is show_frame; an alternate reference frame has it clear.
+            hidden = vp8 and not memoryview(packet)[0] & 0b10000
+            yield packet, not (hidden or packet.is_discard)
+
+
+def turn(frame: VideoFrame) -> int:
+    """Give the degrees counterclockwise by which the stored frame is to be turned; other than right angles count as 0."""
+    degrees = round(frame.rotation) % 360
+    return degrees if degrees in (90, 180, 270) else 0
+
+
+def tagged_seconds(stream: VideoStream) -> float:
+    """Seconds the muxer of a WEBM wrote for this track; 0 if it wrote none."""
+    hours, minutes, seconds = (stream.metadata.get("DURATION", "") + "::").split(":")[:3]
+    try:
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        return 0.0
+
+
+def _track_seconds(container: InputContainer, stream: VideoStream) -> float:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return tagged_seconds(stream) or (container.duration or 0) / 1_000_000
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
+    for frame in container.decode(stream):
+        return frame
+    raise FilmError(f"{path} has no frame in it.", next_step="The file was left as it is.")
+
+
+def _count_frames(path: Path) -> int:
+    """Count the frames of a container that does not declare them, by walking over its packets."""
+    with opened(path) as container:
+        return sum(shown for _, shown in shown_packets(container, container.streams.video[0]))

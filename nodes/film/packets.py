@@ -1,0 +1,93 @@
+"""The compressed packets of a film: copied into a new file with metadata, or hashed as its identity."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from .info import FilmError, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from av.packet import Packet
+
+    from .info import File
+
+FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
+
+
+def remux(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
+    """Copy a film without re-encoding, with `metadata` as ComfyUI's SaveVideo writes it (keys prompt and workflow).
+
+    `target` ends in .mp4, .mov or .webm, the kind of `source`; it appears whole or not at all, and its bytes are on the disk.
+
+    Raises:
+        FilmError: the file cannot be read, or its tracks do not fit this container.
+        OSError: the folder cannot be written.
+    """
+    part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        _copy(source, part, FORMATS[target.suffix.lower()], metadata)
+        with part.open("r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _copy(source: Path, part: Path, container_format: str, metadata: Mapping[str, str]) -> None:
+    import av
+
+    # Without the first flag the muxer drops keys it does not know; with the second a page can play before the end is loaded.
+    options = {} if container_format == "webm" else {"movflags": "use_metadata_tags+faststart"}
+    with opened(source) as film, av.open(str(part), "w", format=container_format, options=options) as copy:
+        copy.metadata.update({**film.metadata, **metadata})
+        tracks = {
+            stream.index: copy.add_stream_from_template(stream, opaque=True)
+            for stream in film.streams
+            if stream.type in ("video", "audio", "subtitle")
+        }
+        for packet in film.demux([film.streams[index] for index in tracks]):
+            if packet.dts is not None:
+                packet.stream = tracks[packet.stream_index]
+                copy.mux(packet)
+
+
+def hash_film(file: File) -> str:
+    """SHA-256, in hex, of the pictures and sounds as they are coded.
+
+    Stream parameters, times to the millisecond and packets count; how a muxer arranged them does not.
+
+    Raises:
+        FilmError: the file cannot be read.
+    """
+    with opened(file) as film:
+        streams = [stream for stream in film.streams if stream.type in ("video", "audio")]
+        if not streams:
+            raise FilmError(f"{file} has neither pictures nor sound in it.")
+        digests = {stream.index: hashlib.sha256(_parameters(stream)) for stream in streams}
+        for packet in film.demux(streams):
+            if packet.size:
+                digest = digests[packet.stream_index]
+                digest.update(b"%d %d\n" % (_milliseconds(packet), packet.size))
+                digest.update(memoryview(packet))
+    return hashlib.sha256(b"".join(digest.digest() for digest in digests.values())).hexdigest()
+
+
+def _parameters(stream: Any) -> bytes:
+    codec = stream.codec_context
+    if stream.type == "video":
+        return f"video {codec.name} {stream.width}x{stream.height}\n".encode()
+    return f"audio {codec.name} {stream.rate} {stream.channels}\n".encode()
+
+
+def _milliseconds(packet: Packet) -> int:
+    return -1 if packet.pts is None else round(packet.pts * packet.time_base * 1000)
