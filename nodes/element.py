@@ -82,7 +82,7 @@ class KlingElement(io.ComfyNode):
         previous: draft.Elements | None = None,
     ) -> io.NodeOutput:
         """Encode the pictures, write video and voice to files, and add the element to the chain."""
-        node = label("KlingElement", cls.hidden)
+        node = label("KlingElement", cls.hidden.unique_id)
         widgets = {
             "element_id": element_id,
             "description": description,

@@ -103,7 +103,7 @@ class KlingFrameImages(io.ComfyNode):
         last_frame: Any = None,
     ) -> io.NodeOutput:
         """Encode the pictures, [1, height, width, channels] each, and choose where each of them stands."""
-        node = label("KlingFrameImages", cls.hidden)
+        node = label("KlingFrameImages", cls.hidden.unique_id)
         widgets = {
             "first_frame_source": first_frame_source,
             "last_frame_source": last_frame_source,

@@ -111,6 +111,6 @@ class KlingPrompt(io.ComfyNode):
                 shot_seconds=shot_seconds,
                 shot_type=shot_type,
                 previous=previous,
-                node=label("KlingPrompt", cls.hidden),
+                node=label("KlingPrompt", cls.hidden.unique_id),
             )
         )
