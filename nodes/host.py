@@ -1,0 +1,107 @@
+"""ComfyUI itself, as the nodes need it: Cancel, the line and the bar on a node, folders, switches.
+
+The only importer of ComfyUI's own modules beside `comfy_api`; all of it is looked up when a node runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+STATE_FOLDER_NAME = "__kling"
+"""ComfyUI serves no folder of its user directory whose name begins with two underscores."""
+
+logger = logging.getLogger("kling")
+
+
+def interrupted() -> bool:
+    """Whether the user pressed Cancel. Leaves the flag as it is: sibling nodes must see it too."""
+    from comfy.model_management import processing_interrupted
+
+    return bool(processing_interrupted())
+
+
+def interrupt() -> BaseException:
+    """Make the exception that tells ComfyUI that a node stopped because of Cancel."""
+    from comfy.model_management import InterruptProcessingException
+
+    return InterruptProcessingException()
+
+
+def status(node_id: str | None, text: str) -> None:
+    """Show a line on the node, to the page that queued the prompt."""
+    server = _server()
+    if server is not None and node_id and text:
+        server.send_progress_text(text, node_id, server.client_id)
+
+
+def send(event: str, detail: dict[str, object]) -> None:
+    """Send one of the pack's own events to every open page; safe from any thread."""
+    server = _server()
+    if server is not None:
+        server.send_sync(event, detail)
+
+
+async def progress(node_id: str | None, value: float, most: float) -> None:
+    """Move the node's progress bar, without looking for Cancel (ComfyUI's own ProgressBar would clear its flag)."""
+    if node_id is None or most <= 0:
+        return
+    from comfy_api.latest import ComfyAPI
+
+    # The class, not an instance's attribute: ComfyUI before 0.14 has no `execution` on instances.
+    await ComfyAPI.Execution().set_progress(min(value, most), most, node_id=node_id)
+
+
+def output_folder() -> Path:
+    """ComfyUI's output folder."""
+    import folder_paths
+
+    return Path(folder_paths.get_output_directory())
+
+
+def temp_folder() -> Path:
+    """ComfyUI's temp folder, which it empties when it starts."""
+    import folder_paths
+
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def state_folder() -> Path:
+    """The folder for records, films and the key file: below ComfyUI's user folder, not reachable over HTTP."""
+    import folder_paths
+
+    return Path(folder_paths.get_user_directory()) / STATE_FOLDER_NAME
+
+
+def save_path(prefix: str, width: int, height: int) -> tuple[Path, str, int, str]:
+    """Give (folder, file stem, next number, subfolder below output) for a prefix, as ComfyUI's own save nodes do."""
+    import folder_paths
+
+    folder, stem, number, subfolder, _ = folder_paths.get_save_image_path(
+        prefix, folder_paths.get_output_directory(), width, height
+    )
+    return Path(folder), stem, number, subfolder
+
+
+def keeps_metadata() -> bool:
+    """Whether workflows may be written into files (not under `--disable-metadata`)."""
+    from comfy.cli_args import args
+
+    return not args.disable_metadata
+
+
+def offline() -> bool:
+    """Whether the user started ComfyUI with `--offline`, where that switch exists."""
+    from comfy.cli_args import args
+
+    return bool(getattr(args, "offline", False))
+
+
+def _server():  # noqa: ANN202  PromptServer, known only inside ComfyUI
+    try:
+        from server import PromptServer
+    except ImportError:
+        return None
+    return getattr(PromptServer, "instance", None)

@@ -1,0 +1,127 @@
+"""What the two nodes that touch money share: the account, the waiting, and the task that travels between them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import host
+from .runware import settings, tell
+from .runware.errors import NOT_BILLED, MissingKeyError, TaskTimeout
+from .runware.pace import HISTORY_NEEDED, usual
+from .runware.wire import REHEARSAL_KEY, WIRE, Account
+
+if TYPE_CHECKING:
+    from .runware.journal import Record
+    from .runware.task import Status
+    from .runware.wire import Ticket
+
+TICK = 0.1
+"""Seconds between two looks at Cancel."""
+LINE_SECONDS = 1.0
+UNKNOWN_USUAL = (60.0, 240.0)
+"""Seconds; what others report for this model, until this machine has a history of its own."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The value of a KLING_TASK link: a purchase that can be collected, here or anywhere else with its key."""
+
+    task_uuid: str
+    rehearsal: bool
+
+
+def account(*, rehearsal: bool) -> Account:
+    """Read where purchases are made and recorded. Raises MissingKeyError; a rehearsal needs no key."""
+    folder = host.state_folder()
+    current = settings.read()
+    if rehearsal:
+        return Account(folder, REHEARSAL_KEY, current, rehearsal=True)
+    return Account(folder, settings.api_key(folder), current)
+
+
+def account_of(task_uuid: str, *, rehearsal: bool | None = None) -> Account:
+    """Find the account a task was bought with. A purchase whose films are here needs no key to be read again."""
+    folder = host.state_folder()
+    current = settings.read()
+    practice = Account(folder, REHEARSAL_KEY, current, rehearsal=True)
+    real = Account(folder, "", current)
+    if rehearsal or (rehearsal is None and _record(practice, task_uuid) and not _record(real, task_uuid)):
+        return practice
+    try:
+        return Account(folder, settings.api_key(folder), current)
+    except MissingKeyError:
+        record = _record(real, task_uuid)
+        if record is None or not record.films:
+            raise
+        return real
+
+
+def _record(where: Account, task_uuid: str) -> Record | None:
+    return WIRE.journal(where).get(task_uuid)
+
+
+async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Record:
+    """Wait for a purchase in words, second by second, until its films are here.
+
+    Raises the KlingError that ended it, TaskTimeout when `minutes` are over, or ComfyUI's interruption within a second
+    of Cancel. In each case what was sent goes on and can be collected; what was not sent is given up.
+    """
+    began = told = time.monotonic()
+    try:
+        host.status(node_id, _line(ticket.status, 0.0))
+        while not ticket.done:
+            if host.interrupted():
+                host.status(node_id, _cancelled(ticket))
+                raise host.interrupt()
+            now = time.monotonic()
+            if now - began > minutes * 60:
+                raise _overdue(ticket, minutes)
+            if now - told >= LINE_SECONDS:
+                told = now
+                host.status(node_id, _line(ticket.status, now - began))
+                await _move_bar(node_id, ticket.status)
+            await asyncio.sleep(TICK)
+        return ticket.result()
+    finally:
+        ticket.release()
+
+
+def _line(status: Status, waited: float) -> str:
+    if status.accepted_at is None:
+        return f"{status.words}, {waited:.0f} s so far" if waited >= LINE_SECONDS else status.words
+    elapsed = max(0.0, time.time() - status.accepted_at)
+    early, late = _usual(status)
+    ready = f", {status.films} ready" if status.films else ""
+    return f"{status.words}{ready}, {elapsed:.0f} s so far, usually {early:.0f} to {late:.0f} s"
+
+
+def _usual(status: Status) -> tuple[float, float]:
+    return usual(status.durations) if len(status.durations) >= HISTORY_NEEDED else UNKNOWN_USUAL
+
+
+async def _move_bar(node_id: str | None, status: Status) -> None:
+    """Show an estimate as one: the bar follows the usual time and never claims the end before it is there."""
+    if status.accepted_at is None:
+        return
+    elapsed = max(0.0, time.time() - status.accepted_at)
+    _, late = _usual(status)
+    await host.progress(node_id, min(elapsed / late, 0.95) * 100, 100)
+
+
+def _cancelled(ticket: Ticket) -> str:
+    if not ticket.sent:
+        return f"cancelled before anything was sent. {NOT_BILLED}"
+    return f"cancelled; the purchase goes on and can be collected for free: run again. Task UUID: {ticket.status.task_uuid}"
+
+
+def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
+    sent = ticket.sent
+    return TaskTimeout(
+        f"The film was not ready after {minutes:g} minutes (timeout_minutes).",
+        billing="It is billed when it is ready; it is still being waited for." if sent else NOT_BILLED,
+        task_uuid=ticket.status.task_uuid or None,
+        next_step=tell.COLLECT if sent else "Run again.",
+    )

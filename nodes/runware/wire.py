@@ -1,0 +1,254 @@
+"""The one event loop of the wire, in a daemon thread: purchases live here, and outlive the prompts that asked for them.
+
+A synchronous node freezes its prompt's loop for minutes, every prompt has a fresh loop, and a prompt can die while its
+purchase is running; none of it reaches this thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .client import Client, hide_from_logs
+from .files import Disk
+from .journal import Journal, Record, State, lock_place
+from .task import Purchase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from .settings import Settings
+    from .task import Order, Status
+
+THREAD_NAME = "kling-wire"
+REHEARSAL_KEY = "rehearsal"
+REHEARSAL_LATENCY = 0.5
+"""Seconds from acceptance to the animatic, beside the time it takes to draw."""
+EXCHANGES_KEPT = 200
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a purchase is made and recorded. A rehearsal has a folder and a service of its own, and no key."""
+
+    state_folder: Path
+    key: str = field(repr=False)
+    settings: Settings
+    rehearsal: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where its records lie."""
+        return self.state_folder / "rehearsal" if self.rehearsal else self.state_folder
+
+
+class Running:
+    """A purchase under way, shared by all who wait for it."""
+
+    def __init__(self, purchase: Purchase) -> None:
+        self.future: Future[Record] = Future()
+        self.waiting = 0
+        self._purchase = purchase
+        self.task: asyncio.Task[None] | None = None
+        self.given_up = False
+
+    @property
+    def status(self) -> Status:
+        """Where it stands; read from any thread."""
+        return self._purchase.status
+
+    @property
+    def sent(self) -> bool:
+        """Whether it may have been bought, so that it goes on whoever waits."""
+        return self._purchase.sent
+
+
+
+class Ticket:
+    """One node's share in a running purchase. `release` it when the node stops waiting, for whatever reason."""
+
+    def __init__(self, wire: Wire, running: Running) -> None:
+        self._wire = wire
+        self._running = running
+        self._released = False
+
+    @property
+    def status(self) -> Status:
+        """Where the purchase stands."""
+        return self._running.status
+
+    @property
+    def sent(self) -> bool:
+        """Whether it may have been bought."""
+        return self._running.sent
+
+    @property
+    def done(self) -> bool:
+        """Whether `result` answers at once."""
+        return self._running.future.done()
+
+    def result(self) -> Record:
+        """Give the record with all films here, or raise the KlingError that ended it."""
+        return self._running.future.result()
+
+    def release(self) -> None:
+        """Stop waiting: what was sent is still waited for and fetched; what was not sent is given up with its last waiter."""
+        if not self._released:
+            self._released = True
+            self._wire.leave(self._running)
+
+
+class Wire:
+    """Runs purchases side by side on one loop in one daemon thread; started by the first of them."""
+
+    def __init__(self, *, disk: Disk | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._disk = disk or Disk()
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: dict[tuple[str, str], Running] = {}
+        self._clients: dict[tuple[str, str, bool], Client] = {}
+        self._places: dict[tuple[bool, int], asyncio.Semaphore] = {}
+        self._swept: set[Path] = set()
+
+    def journal(self, account: Account) -> Journal:
+        """The journal of an account's folder; reading it needs no loop."""
+        return Journal(account.folder, disk=self._disk, clock=self._clock)
+
+    def buy(self, account: Account, order: Order) -> Ticket:
+        """Buy, or resume, or find again; who asks for the same purchase shares it."""
+        return self._join(account, order.intent, order, lambda purchase: purchase.run())
+
+    def collect(self, account: Account, task_uuid: str) -> Ticket:
+        """Bring an earlier purchase's films here. Never buys."""
+        return self._join(account, task_uuid, None, lambda purchase: purchase.collect(task_uuid))
+
+    def leave(self, running: Running) -> None:
+        """One waiter less."""
+        with self._guard:
+            running.waiting -= 1
+            loop = self._started()
+        loop.call_soon_threadsafe(self._give_up_unsent, running)
+
+    def _give_up_unsent(self, running: Running) -> None:
+        """End what nobody waits for if nothing was sent; on the wire's loop, where sending is one step with its record."""
+        with self._guard:
+            if running.waiting or running.sent or running.future.done() or running.task is None:
+                return
+            running.given_up = True
+        running.task.cancel()
+
+    def _join(
+        self, account: Account, name: str, order: Order | None, work: Callable[[Purchase], Coroutine[None, None, Record]]
+    ) -> Ticket:
+        with self._guard:
+            loop = self._started()
+            key = (str(account.folder), name)
+            running = self._running.get(key)
+            if running is None or running.given_up or running.future.done():
+                running = self._running[key] = self._start(loop, account, order, work, key)
+            running.waiting += 1
+            return Ticket(self, running)
+
+    def _start(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        account: Account,
+        order: Order | None,
+        work: Callable[[Purchase], Coroutine[None, None, Record]],
+        key: tuple[str, str],
+    ) -> Running:
+        journal = self.journal(account)
+        purchase = Purchase(
+            order,
+            client=self._client(account),
+            journal=journal,
+            settings=account.settings,
+            places=self._place(account),
+        )
+        running = Running(purchase)
+
+        async def live() -> None:
+            try:
+                if account.rehearsal:
+                    self._sweep(journal)
+                record = await work(purchase)
+            except asyncio.CancelledError:
+                running.future.cancel()
+            except BaseException as error:  # noqa: BLE001  handed to whoever waits
+                running.future.set_exception(error)
+            else:
+                running.future.set_result(record)
+            finally:
+                with self._guard:
+                    if self._running.get(key) is running:
+                        del self._running[key]
+
+        def begin() -> None:
+            running.task = loop.create_task(live())
+
+        loop.call_soon_threadsafe(begin)
+        return running
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            hide_from_logs(THREAD_NAME)
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._loop.run_forever, name=THREAD_NAME, daemon=True).start()
+        return self._loop
+
+    def _client(self, account: Account) -> Client:
+        name = (account.key, account.settings.base_url, account.rehearsal)
+        if name not in self._clients:
+            if account.rehearsal:
+                self._clients[name] = Client(REHEARSAL_KEY, transport=rehearsal_service().transport)
+            else:
+                self._clients[name] = Client(account.key, base_url=account.settings.base_url)
+        return self._clients[name]
+
+    def _place(self, account: Account) -> asyncio.Semaphore:
+        name = (account.rehearsal, account.settings.max_concurrency)
+        if name not in self._places:
+            self._places[name] = asyncio.Semaphore(account.settings.max_concurrency)
+        return self._places[name]
+
+    def _sweep(self, journal: Journal) -> None:
+        """Forget rehearsals that an earlier process left unfinished: their service ended with it, and they cost nothing."""
+        if journal.folder in self._swept:
+            return
+        self._swept.add(journal.folder)
+        journal.open()
+        for task_uuid in journal.uuids():
+            record = journal.get(task_uuid)
+            if record is None or record.state is State.COMMITTED or not journal.lock(lock_place(task_uuid)):
+                continue
+            for kind in ("json", "body", "urls", "bad"):
+                journal.forget(task_uuid, kind)
+            with contextlib.suppress(OSError):
+                journal.unlock(lock_place(task_uuid))
+
+
+def rehearsal_service():  # noqa: ANN201  its module is heavy and loaded when the first rehearsal starts
+    """Make the service that answers rehearsals: the simulator, with animatics for films."""
+    from . import animatic
+    from .simulator import Simulator
+
+    return Simulator(
+        key=None,
+        render=animatic.render,
+        latency=REHEARSAL_LATENCY,
+        balance=1e9,
+        threads=True,
+        keep=EXCHANGES_KEPT,
+        now=time.monotonic,
+    )
+
+
+WIRE = Wire()
+"""The process's wire. Making it does nothing; its thread starts with the first purchase."""
