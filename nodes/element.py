@@ -12,7 +12,7 @@ from .compat import known
 from .labels import label
 from .runware import draft
 from .runware.fields import WIDGETS, fault, read
-from .runware.request import ELEMENT_ID_MAX, ELEMENT_IMAGES_MAX, ELEMENT_TAGS, ELEMENTS_MAX
+from .runware.limits import ELEMENT_ID_MAX, ELEMENT_IMAGES_MAX, ELEMENT_TAGS, ELEMENTS_MAX
 from .sockets import KlingElements as ElementsSocket
 
 DEFAULTS = {name: widget.default for name, widget in WIDGETS["KlingElement"].items()}
@@ -35,7 +35,8 @@ class KlingElement(io.ComfyNode):
                 ElementsSocket.Output(
                     "elements",
                     display_name="elements",
-                    tooltip=f"To KlingGenerate, or to previous of another KlingElement; at most {ELEMENTS_MAX} in a chain.",
+                    tooltip="To KlingGenerate, or to previous of another KlingElement; "
+                    f"at most {ELEMENTS_MAX} in a chain.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -43,7 +44,7 @@ class KlingElement(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(  # noqa: PLR0913  one parameter per widget
+    def validate_inputs(  # noqa: PLR0913, PLR0917  one parameter per widget
         cls,
         element_id: str | None = None,
         description: str | None = None,
@@ -66,7 +67,7 @@ class KlingElement(io.ComfyNode):
         return fault("KlingElement", widgets) or True
 
     @classmethod
-    async def execute(  # noqa: PLR0913  one parameter per input
+    async def execute(  # noqa: PLR0913, PLR0917  one parameter per input
         cls,
         element_id: str,
         description: str,
@@ -150,7 +151,7 @@ def _inputs() -> list[io.Input]:
         io.Image.Input(
             "images",
             optional=True,
-            tooltip=f"The element from other sides: a batch of 1 to {ELEMENT_IMAGES_MAX} pictures; needs frontal_image.",
+            tooltip=f"From other sides: 1 to {ELEMENT_IMAGES_MAX} pictures in a batch; needs frontal_image.",
         ),
         io.Video.Input(
             "video",

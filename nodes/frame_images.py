@@ -27,7 +27,7 @@ class KlingFrameImages(io.ComfyNode):
             node_id="KlingFrameImages",
             display_name="Kling Frame Images",
             category="Kling",
-            description="The pictures the film begins and ends with. They decide its size, so aspect_ratio is not sent.",
+            description="The pictures the film begins and ends with. They decide its size; aspect_ratio is not sent.",
             inputs=[
                 io.Image.Input(
                     "first_frame",
@@ -44,12 +44,12 @@ class KlingFrameImages(io.ComfyNode):
                 io.String.Input(
                     "first_frame_source",
                     default=DEFAULTS["first_frame_source"],
-                    tooltip="Instead of first_frame: the UUID of a picture the service has, or an https URL it can read.",
+                    tooltip="Instead of first_frame: the UUID of a picture that the service has, or an https URL.",
                 ),
                 io.String.Input(
                     "last_frame_source",
                     default=DEFAULTS["last_frame_source"],
-                    tooltip="Instead of last_frame: the UUID of a picture the service has, or an https URL it can read.",
+                    tooltip="Instead of last_frame: the UUID of a picture that the service has, or an https URL.",
                 ),
                 io.Combo.Input(
                     "encoding",
@@ -93,7 +93,7 @@ class KlingFrameImages(io.ComfyNode):
         return fault("KlingFrameImages", widgets) or True
 
     @classmethod
-    async def execute(  # noqa: PLR0913  one parameter per input
+    async def execute(
         cls,
         first_frame_source: str,
         last_frame_source: str,

@@ -39,7 +39,7 @@ DECISIVE = (
     "reference_video_source",
     "character_orientation",
 )
-"""Widgets without which nothing can be said about the rest; any other may be taken at its default where it is linked."""
+"""Widgets without which nothing can be said about the rest; any other is taken at its default where it is linked."""
 
 WITHOUT_EFFECT_ALONE = ("KlingPrompt", "KlingFrameImages", "KlingElement", "KlingGenerate")
 """ComfyUI runs these only for a node that uses what they give."""

@@ -25,7 +25,8 @@ async def encode(
 def _encode(
     image: Any, *, node: str, field: str, encoding: media.Encoding, max_side: int
 ) -> tuple[media.Picture, list[str]]:
-    return _finish(tensors.one_picture(image, node=node, field=field), field=field, encoding=encoding, max_side=max_side)
+    pixels = tensors.one_picture(image, node=node, field=field)
+    return _finish(pixels, field=field, encoding=encoding, max_side=max_side)
 
 
 async def encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
@@ -41,9 +42,7 @@ def _encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[
     return tuple(picture for picture, _ in finished), [line for _, lines in finished for line in lines]
 
 
-def _finish(
-    pixels: Any, *, field: str, encoding: media.Encoding, max_side: int
-) -> tuple[media.Picture, list[str]]:
+def _finish(pixels: Any, *, field: str, encoding: media.Encoding, max_side: int) -> tuple[media.Picture, list[str]]:
     picture = media.encode(media.reduce(pixels, max_side), encoding=encoding)
     lines = [f"{field}: {warning}" for warning in media.picture_warnings(picture)]
     height, width, _ = pixels.shape

@@ -8,7 +8,7 @@ from .compat import known
 from .labels import label
 from .runware import draft
 from .runware.fields import SHOT_TYPES, WIDGETS, fault
-from .runware.request import DURATION_MAX, DURATION_MIN, PROMPT_MAX, PROMPT_MIN, SHOTS_MAX
+from .runware.limits import DURATION_MAX, DURATION_MIN, PROMPT_MAX, PROMPT_MIN, SHOTS_MAX
 from .sockets import KlingPrompt as PromptSocket
 
 DEFAULTS = {name: widget.default for name, widget in WIDGETS["KlingPrompt"].items()}
@@ -24,7 +24,7 @@ class KlingPrompt(io.ComfyNode):
             node_id="KlingPrompt",
             display_name="Kling Prompt",
             category="Kling",
-            description="Says what the film shows. Chain several, each with its shot_seconds, for a film of several shots.",
+            description="Says what the film shows. Chain several, each with its shot_seconds, to make several shots.",
             inputs=[
                 io.String.Input(
                     "positive_prompt",

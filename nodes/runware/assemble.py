@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from . import request as limits
+from . import limits
+from .checks import optional, prompt_text
 from .draft import Elements, FrameImages, Prompt, Settings, Shot
 from .errors import InputError
-from .fields import optional, prompt_text
 from .media import Clip, Picture, Source
 from .request import FrameImage, Inputs, KlingSettings, PromptSegment, ProviderSettings, Safety, VideoInference
 from .rules import judge
 from .tags import expand
 
 
-def assemble(  # noqa: PLR0913  one parameter per socket of KlingGenerate
+def assemble(
     prompt: Prompt,
     settings: Settings,
     frame_images: FrameImages | None = None,
@@ -163,9 +163,7 @@ def _kling(shots: tuple[Shot, ...], settings: Settings) -> KlingSettings:
     return KlingSettings(
         character_orientation=None if orientation == "none" else orientation,
         keep_original_sound=settings.keep_original_sound,
-        multi_prompt=tuple(
-            PromptSegment(prompt=shot.text, duration=shot.seconds) for shot in shots if shot.seconds
-        ),
+        multi_prompt=tuple(PromptSegment(prompt=shot.text, duration=shot.seconds) for shot in shots if shot.seconds),
         shot_type="intelligence" if shots[0].shot_type == "intelligence" else None,
         sound=settings.sound,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import request as limits
+from . import limits
 from .errors import InputError
 from .fields import read
 from .media import Clip, Picture, Source
@@ -106,9 +106,7 @@ def prompt(*, previous: Prompt | None = None, node: str = "KlingPrompt", **widge
         InputError: a widget's value cannot be used, or does not go with the shots before it.
     """
     values = read("KlingPrompt", node, widgets)
-    shot = Shot(
-        values["positive_prompt"], values["negative_prompt"], values["shot_seconds"], values["shot_type"], node
-    )
+    shot = Shot(values["positive_prompt"], values["negative_prompt"], values["shot_seconds"], values["shot_type"], node)
     if shot.shot_type != "single" and (shot.seconds or previous):
         raise InputError(
             node=node,
@@ -139,7 +137,7 @@ def _check_link(shot: Shot, previous: Prompt) -> None:
             node=shot.node,
             field="shot_seconds",
             value=shot.seconds,
-            rule="only the first prompt of a chain can describe the whole film; every other one is a shot of 1 s or more.",
+            rule="only the first prompt of a chain can describe the whole film; every other is a shot of 1 s or more.",
             next_step="Give the shot its seconds, or disconnect previous.",
         )
 
@@ -229,7 +227,7 @@ def element(
         raise InputError(
             node=node,
             field="description" if values["description"].strip() else "tags",
-            rule="a new element needs a picture or a video; one that the service already has is named by its id alone.",
+            rule="a new element needs a picture or a video; one the service already has is named by its id alone.",
             next_step="Connect frontal_image or video, or empty description and tags.",
         )
     made = Element(
@@ -256,7 +254,7 @@ def _check_media(front: Any, sides: tuple[Any, ...], film: Any, sound: Any, *, n
         raise InputError(
             node=node,
             field="images",
-            rule=f"these are {len(sides)} pictures; beside the frontal one there are at most {limits.ELEMENT_IMAGES_MAX}.",
+            rule=f"these are {len(sides)} pictures; at most {limits.ELEMENT_IMAGES_MAX} go with the frontal one.",
             next_step="Choose some with ImageFromBatch.",
         )
     if (sides or sound) and not front:

@@ -7,61 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 from pydantic.alias_generators import to_camel
 
+from . import limits
 from .media import Clip, Media, Picture, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TASK_TYPE = "videoInference"
-
-PROMPT_MIN, PROMPT_MAX = 2, 2500
-"""Characters (code points) of a prompt, a negative prompt and the prompt of one shot."""
-
-DURATION_MIN, DURATION_MAX, DURATION_DEFAULT = 3, 15, 5
-"""Whole seconds of film."""
-
-SHOT_SECONDS_MIN = 1
-SHOTS_MAX = 6
-"""Not on the page; the service's own ComfyUI plugin and Kling itself take six."""
-
-RESULTS_MIN, RESULTS_MAX, RESULTS_DEFAULT = 1, 4, 1
-
-QUALITY_MIN, QUALITY_MAX, QUALITY_DEFAULT = 20, 99, 95
-
-TTL_MIN = 60
-"""Seconds; without a ttl the service decides."""
-
-FRAME_IMAGES_MAX = 2
-
-ELEMENTS_MAX = 3
-"""Not on the page; the service's own ComfyUI plugin and Kling itself take three."""
-
-ELEMENT_ID_MIN, ELEMENT_ID_MAX = 1, 20
-"""Characters. Not on the page; the service reports a longer one only as an error of type."""
-
-ELEMENT_IMAGES_MAX = 3
-"""Pictures beside the frontal one."""
-
-ElementTag = Literal["Hottest", "Character", "Animal", "Item", "Costume", "Scene", "Effect", "Others"]
-OutputFormat = Literal["MP4", "WEBM", "MOV"]
-SafetyMode = Literal["none", "fast", "full"]
-CharacterOrientation = Literal["image", "video"]
-ShotType = Literal["intelligence"]
-
-ELEMENT_TAGS: tuple[ElementTag, ...] = get_args(ElementTag)
-OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
-SAFETY_MODES: tuple[SafetyMode, ...] = get_args(SafetyMode)
-CHARACTER_ORIENTATIONS: tuple[CharacterOrientation, ...] = get_args(CharacterOrientation)
-SHOT_TYPES: tuple[ShotType, ...] = get_args(ShotType)
-
-URL_MAX = 2048
-"""Characters. No limit is documented; longer URLs are cut by proxies on their way."""
 
 
 def _sendable(text: str) -> str:
@@ -84,8 +42,10 @@ def _clip(value: object) -> Source | Clip:
 
 
 Text = Annotated[str, AfterValidator(_sendable)]
-PromptText = Annotated[str, Field(min_length=PROMPT_MIN, max_length=PROMPT_MAX), AfterValidator(_sendable)]
-Url = Annotated[str, Field(max_length=URL_MAX), AfterValidator(_sendable)]
+PromptText = Annotated[
+    str, Field(min_length=limits.PROMPT_MIN, max_length=limits.PROMPT_MAX), AfterValidator(_sendable)
+]
+Url = Annotated[str, Field(max_length=limits.URL_MAX), AfterValidator(_sendable)]
 # Plain validators: pydantic would otherwise take the frozen dataclasses apart and build them anew.
 AnyPicture = Annotated[Any, PlainValidator(_picture)]
 AnyClip = Annotated[Any, PlainValidator(_clip)]
@@ -115,13 +75,15 @@ class FrameImage(Part):
 class Element(Part):
     """A character or thing to be recognised, named in prompts as `<<<element_1>>>`, in the order of the list."""
 
-    id: Annotated[str, Field(min_length=ELEMENT_ID_MIN, max_length=ELEMENT_ID_MAX), AfterValidator(_sendable)]
+    id: Annotated[
+        str, Field(min_length=limits.ELEMENT_ID_MIN, max_length=limits.ELEMENT_ID_MAX), AfterValidator(_sendable)
+    ]
     description: Text | None = None
     frontal_image: AnyPicture | None = None
-    images: Annotated[tuple[AnyPicture, ...], Field(max_length=ELEMENT_IMAGES_MAX)] = ()
+    images: Annotated[tuple[AnyPicture, ...], Field(max_length=limits.ELEMENT_IMAGES_MAX)] = ()
     videos: tuple[AnyClip, ...] = ()
     voices: tuple[AnyClip, ...] = ()
-    tags: tuple[ElementTag, ...] = ()
+    tags: tuple[limits.ElementTag, ...] = ()
 
     @model_validator(mode="after")
     def _kinds_agree(self) -> Element:
@@ -136,9 +98,9 @@ class Inputs(Part):
     """Everything that is not text."""
 
     reference_images: tuple[AnyPicture, ...] = ()
-    frame_images: Annotated[tuple[FrameImage, ...], Field(max_length=FRAME_IMAGES_MAX)] = ()
+    frame_images: Annotated[tuple[FrameImage, ...], Field(max_length=limits.FRAME_IMAGES_MAX)] = ()
     reference_videos: tuple[AnyClip, ...] = ()
-    elements: Annotated[tuple[Element, ...], Field(max_length=ELEMENTS_MAX)] = ()
+    elements: Annotated[tuple[Element, ...], Field(max_length=limits.ELEMENTS_MAX)] = ()
 
     @model_validator(mode="after")
     def _each_once(self) -> Inputs:
@@ -153,16 +115,16 @@ class PromptSegment(Part):
     """One shot."""
 
     prompt: PromptText
-    duration: Annotated[int, Field(ge=SHOT_SECONDS_MIN, le=DURATION_MAX)]
+    duration: Annotated[int, Field(ge=limits.SHOT_SECONDS_MIN, le=limits.DURATION_MAX)]
 
 
 class KlingSettings(Part):
     """Parameters of Kling alone."""
 
-    character_orientation: CharacterOrientation | None = None
+    character_orientation: limits.CharacterOrientation | None = None
     keep_original_sound: bool = False
-    multi_prompt: Annotated[tuple[PromptSegment, ...], Field(max_length=SHOTS_MAX)] = ()
-    shot_type: ShotType | None = None
+    multi_prompt: Annotated[tuple[PromptSegment, ...], Field(max_length=limits.SHOTS_MAX)] = ()
+    shot_type: limits.ShotType | None = None
     sound: bool = False
 
 
@@ -176,7 +138,7 @@ class Safety(Part):
     """Whether the service looks at what it made: `fast` at key frames, `full` at all of them."""
 
     check_content: bool = False
-    mode: SafetyMode = "none"
+    mode: limits.SafetyMode = "none"
 
 
 class VideoInference(Part):
@@ -187,14 +149,14 @@ class VideoInference(Part):
     negative_prompt: PromptText | None = None
     width: int | None = None
     height: int | None = None
-    duration: Annotated[int, Field(ge=DURATION_MIN, le=DURATION_MAX)] = DURATION_DEFAULT
-    number_results: Annotated[int, Field(ge=RESULTS_MIN, le=RESULTS_MAX)] = RESULTS_DEFAULT
+    duration: Annotated[int, Field(ge=limits.DURATION_MIN, le=limits.DURATION_MAX)] = limits.DURATION_DEFAULT
+    number_results: Annotated[int, Field(ge=limits.RESULTS_MIN, le=limits.RESULTS_MAX)] = limits.RESULTS_DEFAULT
     inputs: Inputs = Inputs()
     provider_settings: ProviderSettings = ProviderSettings()
-    output_format: OutputFormat = "MP4"
-    output_quality: Annotated[int, Field(ge=QUALITY_MIN, le=QUALITY_MAX)] = QUALITY_DEFAULT
+    output_format: limits.OutputFormat = "MP4"
+    output_quality: Annotated[int, Field(ge=limits.QUALITY_MIN, le=limits.QUALITY_MAX)] = limits.QUALITY_DEFAULT
     safety: Safety = Safety()
-    ttl: Annotated[int, Field(ge=TTL_MIN)] | None = None
+    ttl: Annotated[int, Field(ge=limits.TTL_MIN)] | None = None
     webhook_url: Url | None = Field(default=None, alias="webhookURL")
     upload_endpoint: Url | None = None
     delivery_method: Literal["async"] = "async"
@@ -224,7 +186,7 @@ ALWAYS_SENT = {"model", "duration", "frame", "delivery_method", "include_cost"}
 def task(request: VideoInference) -> dict[str, Any]:
     """The request as the service's dictionary, without task UUID; media stand in it as they are."""
     fields = _fields(request)
-    if request.motion_control and request.duration == DURATION_DEFAULT:
+    if request.motion_control and request.duration == limits.DURATION_DEFAULT:
         del fields["duration"]  # such a film is as long as its reference video
     return {"taskType": TASK_TYPE, **fields}
 
@@ -265,7 +227,7 @@ def _media(value: object) -> Iterator[Media]:
 
 def public(request: VideoInference) -> dict[str, Any]:
     """The request as it may be shown and kept: media by identity, and no URL with what may be a signature."""
-    fields = _shown(task(request))
+    fields: dict[str, Any] = _shown(task(request))
     for name in ("webhookURL", "uploadEndpoint"):
         if name in fields:
             url = urlsplit(fields[name])

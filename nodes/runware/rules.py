@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .limits import DURATION_DEFAULT, PROMPT_MAX
 from .profiles import BY_MODEL
-from .request import DURATION_DEFAULT, PROMPT_MAX
 from .tags import named_elements
 
 if TYPE_CHECKING:
@@ -51,53 +51,43 @@ class Facts:
     """What the rows ask about."""
 
     request: VideoInference
+    sized: tuple[bool, bool]
+    """Whether there is a width, and whether there is a height."""
+    frames: tuple[str, ...]
+    images: int
+    clips: int
     seconds: float | None
     """Of the reference video, where known."""
+    orientation: str | None
+    elements: tuple[str, ...]
+    """Their ids."""
+    unnamed: str
+    """Ids of the elements that no prompt names."""
+    shots: tuple[str, ...]
+    shot_seconds: int
+    intelligence: bool
+    sound: bool
 
-    @property
-    def sized(self) -> tuple[bool, bool]:
-        return self.request.width is not None, self.request.height is not None
 
-    @property
-    def frames(self) -> list[str]:
-        return [each.frame for each in self.request.inputs.frame_images]
-
-    @property
-    def images(self) -> int:
-        return len(self.request.inputs.reference_images)
-
-    @property
-    def clips(self) -> int:
-        return len(self.request.inputs.reference_videos)
-
-    @property
-    def elements(self) -> bool:
-        return bool(self.request.inputs.elements)
-
-    @property
-    def voices(self) -> bool:
-        return any(each.voices for each in self.request.inputs.elements)
-
-    @property
-    def shots(self) -> list[str]:
-        return [each.prompt for each in self.request.kling.multi_prompt]
-
-    @property
-    def shot_seconds(self) -> int:
-        return sum(each.duration for each in self.request.kling.multi_prompt)
-
-    @property
-    def intelligence(self) -> bool:
-        return self.request.kling.shot_type is not None
-
-    @property
-    def orientation(self) -> str | None:
-        return self.request.kling.character_orientation
-
-    @property
-    def texts(self) -> list[str]:
-        """Every text as it is sent, without the negative one."""
-        return [*([self.request.positive_prompt] if self.request.positive_prompt else []), *self.shots]
+def _facts(request: VideoInference, seconds: float | None) -> Facts:
+    inputs, kling = request.inputs, request.kling
+    shots = tuple(each.prompt for each in kling.multi_prompt)
+    named = named_elements([request.positive_prompt or "", *shots])
+    return Facts(
+        request=request,
+        sized=(request.width is not None, request.height is not None),
+        frames=tuple(each.frame for each in inputs.frame_images),
+        images=len(inputs.reference_images),
+        clips=len(inputs.reference_videos),
+        seconds=seconds,
+        orientation=kling.character_orientation,
+        elements=tuple(each.id for each in inputs.elements),
+        unnamed=", ".join(each.id for number, each in enumerate(inputs.elements, start=1) if number not in named),
+        shots=shots,
+        shot_seconds=sum(each.duration for each in kling.multi_prompt),
+        intelligence=kling.shot_type is not None,
+        sound=kling.sound,
+    )
 
 
 @dataclass(frozen=True)
@@ -118,9 +108,9 @@ def judge(request: VideoInference, *, reference_seconds: float | None = None) ->
 
     `reference_seconds` is the length of the reference video, where it is known.
     """
-    facts = Facts(request, reference_seconds)
+    facts = _facts(request, reference_seconds)
     return [
-        Verdict(row.number, row.action, row.node, row.field, row.message, row.next_step)
+        Verdict(row.number, row.action, row.node, row.field, row.message.format(facts=facts), row.next_step)
         for row in ROWS
         if row.applies(facts)
     ]
@@ -146,14 +136,9 @@ def _clip_is_unusual(facts: Facts) -> bool:
     return facts.clips > 0 and facts.seconds is not None and not shortest <= facts.seconds <= longest
 
 
-def _element_is_never_named(facts: Facts) -> bool:
-    numbers = range(1, len(facts.request.inputs.elements) + 1)
-    return not set(numbers) <= named_elements(facts.texts)
-
-
 def _counts_differ(facts: Facts) -> bool:
-    negative = facts.request.negative_prompt or ""
-    return any(len(text.encode("utf-16-le", "surrogatepass")) // 2 > PROMPT_MAX for text in [*facts.texts, negative])
+    texts = [facts.request.positive_prompt or "", facts.request.negative_prompt or "", *facts.shots]
+    return any(len(text.encode("utf-16-le")) // 2 > PROMPT_MAX for text in texts)
 
 
 ROWS = (
@@ -164,7 +149,7 @@ ROWS = (
         lambda f: bool(f.shots) and f.request.positive_prompt not in (None, f.shots[0]),
         "beside shots, the prompt of the whole clip may be ignored.",
         "Say in the shots what matters."),
-    Row(9, "warn", "KlingFrameImages", "last_frame", lambda f: f.frames == ["last"],
+    Row(9, "warn", "KlingFrameImages", "last_frame", lambda f: f.frames == ("last",),
         "it is not documented whether a last frame is taken without a first one.",
         "Connect first_frame as well to be sure."),
     Row(13, "warn", "KlingFrameImages", "last_frame", lambda f: len(f.frames) > 1 and bool(f.shots),
@@ -179,10 +164,11 @@ ROWS = (
     Row(16, "block", "KlingGenerate", "aspect_ratio", lambda f: f.sized[0] != f.sized[1],
         "width and height must be used together.",
         "Choose an aspect ratio."),
-    Row(18, "block", "KlingGenerate", "elements", lambda f: f.elements and not f.frames,
+    Row(18, "block", "KlingGenerate", "elements", lambda f: bool(f.elements) and not f.frames,
         "elements need frame images; without them the service bills the film and ignores the elements.",
         "Connect a KlingFrameImages to frame_images, or disconnect the elements."),
-    Row(19, "warn", "KlingElement", "voice", lambda f: f.voices and not f.request.kling.sound,
+    Row(19, "warn", "KlingElement", "voice",
+        lambda f: not f.sound and any(each.voices for each in f.request.inputs.elements),
         "a voice is not heard in a film without sound.",
         "Turn on sound in KlingGenerate."),
     Row(20, "block", "KlingGenerate", "reference_image", lambda f: f.images > 0 and not f.clips,
@@ -198,7 +184,7 @@ ROWS = (
     Row(24, "block", "KlingGenerate", "reference_image", lambda f: f.clips > 0 and not f.images and not f.frames,
         "motion control (a reference video) requires a picture of the character.",
         "Connect reference_image."),
-    Row(25, "block", "KlingGenerate", "sound", lambda f: f.clips > 0 and f.request.kling.sound,
+    Row(25, "block", "KlingGenerate", "sound", lambda f: f.clips > 0 and f.sound,
         "motion control (a reference video) excludes generated sound.",
         "Turn off sound; keep_original_sound keeps that of the reference video."),
     Row(27, "block", "KlingPrompt", "shot_seconds", lambda f: f.clips > 0 and bool(f.shots),
@@ -215,18 +201,20 @@ ROWS = (
         "an orientation belongs to motion control and needs a reference video.",
         "Connect reference_video, or set character_orientation to none."),
     Row(30, "block", "KlingGenerate", "reference_video", _clip_is_too_long_for_image,
-        f"with character_orientation image the reference video lasts at most {CLIP_SECONDS_BY_IMAGE} s.",
+        "the reference video lasts {facts.seconds:.1f} s; with character_orientation image it lasts at most "
+        f"{CLIP_SECONDS_BY_IMAGE} s.",
         "Shorten the video, or set character_orientation to video."),
     Row(30, "warn", "KlingGenerate", "reference_video",
         lambda f: f.clips > 0 and f.orientation == "image" and f.seconds is None,
         f"with character_orientation image the reference video may last at most {CLIP_SECONDS_BY_IMAGE} s, and how "
         "long it is is not known here.",
         "Use a shorter one, or set character_orientation to video."),
-    Row(31, "warn", "KlingGenerate", "elements", lambda f: f.clips > 0 and f.elements,
+    Row(31, "warn", "KlingGenerate", "elements", lambda f: f.clips > 0 and bool(f.elements),
         "it is not documented whether elements go with a reference video; they may be ignored.",
         "Disconnect the elements to be sure."),
     Row(32, "warn", "KlingGenerate", "duration", lambda f: f.clips > 0 and f.request.duration != DURATION_DEFAULT,
-        "a film led by a reference video is as long as that video; which of the two lengths is billed is not documented.",
+        "a film led by a reference video is as long as that video; which of the two lengths is billed is not "
+        "documented.",
         f"Set duration to {DURATION_DEFAULT}, which is not sent then."),
     Row(34, "block", "KlingGenerate", "reference_video", lambda f: f.clips > 1,
         "there is more than one reference video, and exactly one is taken.",
@@ -235,14 +223,15 @@ ROWS = (
         "there is more than one reference image; motion control may use only the first.",
         "Keep one."),
     Row(34, "warn", "KlingGenerate", "reference_video", _clip_is_unusual,
-        f"reference videos last {CLIP_SECONDS[0]} to {CLIP_SECONDS[1]} s in other Kling models; this one may be refused.",
+        "the reference video lasts {facts.seconds:.1f} s and may be refused; other Kling models take "
+        f"{CLIP_SECONDS[0]} to {CLIP_SECONDS[1]} s.",
         "Cut it to that length to be sure."),
     Row(35, "warn", "KlingPrompt", "positive_prompt",
         lambda f: any(len(text) > SEGMENT_PROMPT_ADVISED for text in f.shots),
-        f"Kling's own API takes at most {SEGMENT_PROMPT_ADVISED} characters for a shot; the rest may be cut or refused.",
+        f"Kling's own API takes at most {SEGMENT_PROMPT_ADVISED} characters for a shot; more may be cut or refused.",
         "Shorten the shot's prompt to be sure."),
-    Row(36, "warn", "KlingElement", "element_id", _element_is_never_named,
-        "an element is not named in any prompt, and is wasted.",
+    Row(36, "warn", "KlingElement", "element_id", lambda f: bool(f.unnamed),
+        "no prompt names {facts.unnamed}; an element that is never named is wasted.",
         "Write @ and its id where it appears."),
     Row(37, "warn", "KlingElement", "images",
         lambda f: any(each.frontal_image and not each.images for each in f.request.inputs.elements),
@@ -253,11 +242,11 @@ ROWS = (
         "double (UTF-16), as they may at the service.",
         "Shorten it to be sure."),
     Row(39, "block", "KlingGenerate", "aspect_ratio", _size_is_foreign,
-        "the model does not make films of this size.",
+        "the model makes no films of {facts.request.width}x{facts.request.height} pixels.",
         "Choose an aspect ratio."),
     Row(40, "block", "KlingPrompt", "shot_seconds",
         lambda f: bool(f.shots) and f.shot_seconds != f.request.duration,
-        "the seconds of the shots must add up to the duration of the film.",
+        "the shots add up to {facts.shot_seconds} s, and must add up to the film's {facts.request.duration} s.",
         "Change shot_seconds."),
     Row(41, "block", "KlingGenerate", "reference_video", _model_takes_no_clip,
         "this model takes no reference video.",

@@ -26,7 +26,7 @@ class Profile:
     price_with_sound: Decimal
     """USD for each second of film with sound."""
     motion_control_price: Decimal | None
-    """USD for each second of a film led by a reference video: an estimate, no page names it. None: there is no motion control."""
+    """USD for each second of a film led by a reference video, an estimate: no page names it. None: it takes none."""
     verified: bool
     """Whether this pack has been run against the live model."""
 

@@ -1,0 +1,153 @@
+"""Where something is or goes: sources of media, delivery URLs, earlier purchases, names of files."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from .checks import text
+from .errors import InputError
+from .limits import URL_MAX
+from .media import Source, parse_source, parse_sources
+
+FILENAME_PREFIX_MAX = 200
+"""Characters; with the counter and the ending a name stays below what file systems take."""
+
+
+def source(value: Any, *, node: str, field: str) -> Source | None:
+    """The UUID or https URL of media known to the service; None if empty."""
+    value = text(value, node=node, field=field)
+    return parse_source(value, node=node, field=field) if value.strip() else None
+
+
+def sources(value: Any, *, node: str, field: str, most: int) -> tuple[Source, ...]:
+    """Several sources, one per line."""
+    found = parse_sources(text(value, node=node, field=field), node=node, field=field)
+    if len(found) > most:
+        raise InputError(
+            node=node,
+            field=field,
+            rule=f"these are {len(found)} sources, at most {most} are taken.",
+            next_step="Delete some.",
+        )
+    return found
+
+
+_VARIABLE = re.compile(r"\$KLING_[A-Z0-9_]+")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\\]")
+
+
+def delivery_url(value: Any, *, node: str, field: str) -> str | None:
+    """Where results are delivered: an https URL, or `$KLING_NAME` for one in that environment variable; None if empty.
+
+    Such URLs carry signatures, so no message shows one.
+    """
+    url = text(value, node=node, field=field).strip()
+    if url.startswith("$"):
+        url = _variable(url, node=node, field=field)
+    if not url:
+        return None
+    fault = _delivery_fault(url)
+    if fault:
+        raise InputError(
+            node=node,
+            field=field,
+            rule=f"{fault}.",
+            next_step="Give an https URL, or $KLING_NAME with the URL in the environment variable KLING_NAME.",
+        )
+    return url
+
+
+def _variable(value: str, *, node: str, field: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise InputError(
+            node=node,
+            field=field,
+            rule="only environment variables that begin with KLING_ are read, as $KLING_NAME in capital letters.",
+            next_step="Rename the variable.",
+        )
+    found = os.environ.get(value[1:], "").strip()
+    if not found:
+        raise InputError(
+            node=node,
+            field=field,
+            value=value,
+            rule="this environment variable is not set.",
+            next_step="Set it where ComfyUI is started, or leave the field empty.",
+        )
+    return text(found, node=node, field=field)
+
+
+def _delivery_fault(url: str) -> str:
+    if len(url) > URL_MAX:
+        return f"the URL has {len(url)} characters, at most {URL_MAX} are sent"
+    if _NEVER_IN_A_URL.search(url):
+        return "the URL contains a blank, a backslash or a control character"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "this is not a well-formed URL"
+    if not host:
+        return "this is not a URL"
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
+        return "this is not an https URL"
+    return ""
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def task_uuid(value: Any, *, node: str, field: str) -> str | None:
+    """The UUID of an earlier purchase in lower case; None if empty."""
+    uuid = text(value, node=node, field=field).strip()
+    if uuid and not _UUID.fullmatch(uuid):
+        raise InputError(
+            node=node,
+            field=field,
+            value=uuid,
+            rule="a task UUID has 36 characters, such as 236ba4b9-e789-4ff4-8fa9-7ca57ab56210.",
+            next_step="Copy it from the task_uuid of the KlingGenerate that made the purchase, or leave it empty.",
+        )
+    return uuid.lower() or None
+
+
+_NEVER_IN_A_NAME = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def filename_prefix(value: Any, *, node: str, field: str) -> str:
+    """A path below the output folder without its ending, such as video/kling; parts separated by slashes."""
+    prefix = text(value, node=node, field=field).strip().replace("\\", "/")
+    fault = _prefix_fault(prefix)
+    if fault:
+        raise InputError(
+            node=node,
+            field=field,
+            value=prefix,
+            rule=f"{fault}.",
+            next_step="Use a name below the output folder, such as video/kling.",
+        )
+    return prefix
+
+
+def _prefix_fault(prefix: str) -> str:  # noqa: PLR0911  one return for each rule
+    if not prefix:
+        return "the film needs a name"
+    if len(prefix) > FILENAME_PREFIX_MAX:
+        return f"it has {len(prefix)} characters, at most {FILENAME_PREFIX_MAX} are taken"
+    if _NEVER_IN_A_NAME.search(prefix):
+        return 'a file name contains no control characters and none of < > : " | ? *'
+    if prefix.startswith(("/", "~")):
+        return "it must stay below the output folder"
+    for part in prefix.split("/"):
+        if part in ("", ".", ".."):
+            return "no part of a path is empty, . or ..; it must stay below the output folder"
+        if part != part.strip() or part.endswith("."):
+            return "no part of a path begins or ends with a blank or ends with a dot"
+        if _DEVICES.fullmatch(part):
+            return f"{part} is the name of a device on Windows"
+    return ""
