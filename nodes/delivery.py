@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +21,7 @@ if TYPE_CHECKING:
 
     from .runware.journal import Film, Record
 
-PREFIX_CHARACTERS_MOST = 200
-PART_CHARACTERS_MOST = 120
 NUMBERS_MOST = 100_000
-WINDOWS_NAMES = frozenset(
-    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
-)
-FORBIDDEN = re.compile(r'[<>:"|?*\\]')
-UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-NAME_RULE = "a name below ComfyUI's output folder, such as video/kling, in letters that every system takes"
 
 
 @dataclass(frozen=True)
@@ -40,47 +31,6 @@ class Delivered:
     path: Path
     subfolder: str
     """Below the output folder, with the separators ComfyUI uses."""
-
-
-def check_prefix(prefix: Any, node: str = "KlingFetchVideo") -> str:  # noqa: ANN401  a widget's value
-    """Give a `filename_prefix` that stays below the output folder. Raises InputError before anything is paid."""
-
-    def refuse(rule: str) -> InputError:
-        return InputError(node=node, field="filename_prefix", value=prefix, rule=rule, next_step=f"Use {NAME_RULE}.")
-
-    if not isinstance(prefix, str) or not prefix.strip():
-        raise refuse("it is empty.")
-    if len(prefix) > PREFIX_CHARACTERS_MOST:
-        raise refuse(f"it is longer than {PREFIX_CHARACTERS_MOST} characters.")
-    if not prefix.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in prefix):
-        raise refuse("it holds characters that cannot be seen.")
-    if FORBIDDEN.search(prefix):
-        raise refuse('it holds one of < > : " | ? * or a backslash.')
-    parts = prefix.split("/")
-    if prefix.startswith(("/", "~")) or not all(parts):
-        raise refuse("it begins or ends with a slash or ~, or has two slashes in a row.")
-    for part in parts:
-        if part.startswith(".") or part.endswith((".", " ")) or part != part.strip():
-            raise refuse("a part of it begins with a dot or blank, or ends with one.")
-        if len(part) > PART_CHARACTERS_MOST:
-            raise refuse(f"a part of it is longer than {PART_CHARACTERS_MOST} characters.")
-        if part.split(".")[0].lower() in WINDOWS_NAMES:
-            raise refuse("a part of it is a device name on Windows.")
-    return prefix
-
-
-def check_task_uuid(text: Any, node: str = "KlingFetchVideo") -> str:  # noqa: ANN401
-    """Give a task UUID in small letters. Raises InputError for everything else: no path, no URL."""
-    text = text.strip() if isinstance(text, str) else text
-    if not isinstance(text, str) or not UUID_PATTERN.fullmatch(text):
-        raise InputError(
-            node=node,
-            field="task_uuid",
-            value=text,
-            rule="it must be a task UUID: 8-4-4-4-12 hexadecimal digits.",
-            next_step="Copy it from a KlingGenerate node, a sidecar file or an error message.",
-        )
-    return text.lower()
 
 
 def deliver(  # noqa: PLR0913
@@ -176,7 +126,7 @@ def _check_inside(folder: Path) -> None:
             node="KlingFetchVideo",
             field="filename_prefix",
             rule="a link in it leads out of ComfyUI's output folder.",
-            next_step=f"Use {NAME_RULE}.",
+            next_step="Use a name below the output folder, such as video/kling.",
         )
 
 

@@ -44,7 +44,7 @@ SECRET_LOGGERS = (
 """They print URLs, whose queries can be signatures."""
 
 
-class Uncertain(Exception):  # noqa: N818  not a failure: the answer is missing, and the reason goes into a message
+class Uncertain(Exception):
     """The request may have arrived, and no whole answer came back."""
 
 
@@ -183,7 +183,13 @@ class Client:
                 body = await _whole(reply)
             finally:
                 await reply.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.PoolTimeout,
+            httpx.ProxyError,
+            httpx.UnsupportedProtocol,
+        ) as error:
             raise NotSent(_reason(error), billing="Not billed.") from None
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise Uncertain(_reason(error)) from None

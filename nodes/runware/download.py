@@ -40,11 +40,11 @@ NOT_READY = frozenset({408, 422, 425, 429, 500, 502, 503, 504})
 GONE = frozenset({401, 403, 404, 410})
 
 
-class NotReady(Exception):  # noqa: N818  asked again a little later
+class NotReady(Exception):
     """The file is not there yet, or the connection broke: another try may have it."""
 
 
-class Gone(Exception):  # noqa: N818
+class Gone(Exception):
     """The address no longer gives the file: a fresh one may."""
 
 
@@ -171,7 +171,9 @@ class _Attempt:
         tag = reply.headers.get("ETag", "")
         self.etag = tag if re.fullmatch(r'"[^"]+"', tag) and self.total is not None else ""
         if self.total is not None and self.total > FILE_BYTES_MOST:
-            raise DownloadError(f"The film is {self.total} bytes by its header, more than {FILE_BYTES_MOST}; not fetched.")
+            raise DownloadError(
+                f"The film is {self.total} bytes by its header, more than {FILE_BYTES_MOST}; not fetched."
+            )
         self._check_room(self.total or 0)
         self.file = self.disk.create(self.part)
 
@@ -247,7 +249,9 @@ async def _save_inline(url: str, target: Path, *, disk: Disk, container: str) ->
     try:
         await disk.offload(write_whole, disk, target, [data])
     except OSError as error:
-        raise StorageError(f"The film cannot be written ({error.strerror}).", next_step="Free space, then run again.") from None
+        raise StorageError(
+            f"The film cannot be written ({error.strerror}).", next_step="Free space, then run again."
+        ) from None
     return Saved(len(data), hashlib.sha256(data).hexdigest())
 
 

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Category = Literal[
-    "conflict", "validation", "auth", "quota", "rate_limit", "safety", "timeout", "not_found", "server", "provider", "unknown"
+    "conflict",
+    "validation",
+    "auth",
+    "quota",
+    "rate_limit",
+    "safety",
+    "timeout",
+    "not_found",
+    "server",
+    "provider",
+    "unknown",
 ]
 MESSAGE_CHARACTERS = 300
 
@@ -112,7 +122,9 @@ def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
     try:
         tree = json.loads(body)
     except (ValueError, RecursionError):
-        return Answer(status, readable=False, retry_after=retry_after, excerpt=plain(body[:400].decode("utf-8", "replace")))
+        return Answer(
+            status, readable=False, retry_after=retry_after, excerpt=plain(body[:400].decode("utf-8", "replace"))
+        )
     if not isinstance(tree, dict):
         return Answer(status, readable=False, retry_after=retry_after, excerpt=plain(str(tree)))
     items = [item for item in _listed(tree.get("data")) if isinstance(item, dict)]
@@ -122,10 +134,17 @@ def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
     failures += [_failure(item.get("error") or item, item) for item in items if _is_failed(item)]
     rows = tuple(_row(item) for item in items if not _is_failed(item))
     known = any(key in tree for key in ("data", "errors", "error"))
-    return Answer(status, rows, tuple(failures), readable=known, retry_after=retry_after, excerpt="" if known else plain(str(tree)))
+    return Answer(
+        status,
+        rows,
+        tuple(failures),
+        readable=known,
+        retry_after=retry_after,
+        excerpt="" if known else plain(str(tree)),
+    )
 
 
-def categorize(code: str, message: str = "") -> Category:  # noqa: C901, PLR0911, PLR0912  a table read from top to bottom
+def categorize(code: str, message: str = "") -> Category:  # noqa: C901, PLR0911  a table read from top to bottom
     """Sort an error code into the service's own categories."""
     low = code.lower()
     text = message.lower()
@@ -165,7 +184,7 @@ def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401  a foreign tree
+def _listed(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     return [] if value is None else [value]
@@ -175,7 +194,7 @@ def _is_failed(item: dict[str, Any]) -> bool:
     return str(item.get("status", "")).lower() in {"error", "failed"} or bool(item.get("error"))
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
@@ -198,16 +217,18 @@ def _row(item: dict[str, Any]) -> Row:
     )
 
 
-def _cost(value: Any) -> float | None:  # noqa: ANN401
+def _cost(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if math.isfinite(value) and value > 0 else None
 
 
-def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:  # noqa: ANN401
+def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:
     around = around or {}
     if not isinstance(error, dict):
-        return Failure("", plain(str(error)), task_uuid=_text(around.get("taskUUID")), task_type=_text(around.get("taskType")))
+        return Failure(
+            "", plain(str(error)), task_uuid=_text(around.get("taskUUID")), task_type=_text(around.get("taskType"))
+        )
     context = error.get("context") if isinstance(error.get("context"), dict) else {}
     parameter = error.get("parameter")
     if isinstance(parameter, list):

@@ -51,7 +51,9 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     environ = os.environ if environ is None else environ
     window = _number(environ, "KLING_RESUBMIT_WINDOW", 20.0)
     if window > RESUBMIT_WINDOW_MOST:
-        logger.warning("KLING_RESUBMIT_WINDOW is %g s; %g s are used, the most that is safe.", window, RESUBMIT_WINDOW_MOST)
+        logger.warning(
+            "KLING_RESUBMIT_WINDOW is %g s; %g s are used, the most that is safe.", window, RESUBMIT_WINDOW_MOST
+        )
     return Settings(
         base_url=_base_url(environ.get("RUNWARE_BASE_URL", "").strip() or DEFAULT_BASE_URL),
         max_concurrency=_whole(environ, "KLING_MAX_CONCURRENCY", 4),
@@ -142,7 +144,9 @@ def _number(environ: Mapping[str, str], name: str, default: float) -> float:
 def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
     value = _number(environ, name, default)
     if value < 1 or value != int(value):
-        raise KlingError(f"{name} is {environ.get(name)!r}: it must be a whole number of 1 or more.", billing=NOT_BILLED)
+        raise KlingError(
+            f"{name} is {environ.get(name)!r}: it must be a whole number of 1 or more.", billing=NOT_BILLED
+        )
     return int(value)
 
 

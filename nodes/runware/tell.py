@@ -25,7 +25,11 @@ def billed(record: Record) -> str:
     """Say what a purchase with a result has cost."""
     if record.billed is not None:
         return f"Billed {usd(record.billed)}."
-    return f"Billed, by the price list {usd(Decimal(record.price))}." if record.price else "Billed; the service did not say how much."
+    return (
+        f"Billed, by the price list {usd(Decimal(record.price))}."
+        if record.price
+        else "Billed; the service did not say how much."
+    )
 
 
 def held(record: Record, why: str, now: float, settle: float) -> KlingError:

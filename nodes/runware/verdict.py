@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from .response import HTTP_BAD_REQUEST, HTTP_REQUEST_TIMEOUT, HTTP_SERVER_ERROR, HTTP_TOO_MANY_REQUESTS, Answer, Failure, Row
+from .response import (
+    HTTP_BAD_REQUEST,
+    HTTP_REQUEST_TIMEOUT,
+    HTTP_SERVER_ERROR,
+    HTTP_TOO_MANY_REQUESTS,
+    Answer,
+    Failure,
+    Row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +88,9 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     https://runware.ai/docs/platform/task-polling: every answer is the full current state of the task.
     """
     rows, failures = answer.of(task_uuid)
-    successes = {row.video_uuid or row.video_url: row for row in rows if row.status in {"success", ""} and row.video_url}
+    successes = {
+        row.video_uuid or row.video_url: row for row in rows if row.status in {"success", ""} and row.video_url
+    }
     pending = sum(1 for row in rows if not (row.video_url and row.status in {"success", ""}))
     reads = answer.status < HTTP_SERVER_ERROR and answer.status != HTTP_TOO_MANY_REQUESTS
     ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION and f.task_type != "getResponse"]
@@ -109,4 +119,6 @@ def key_refused(answer: Answer) -> Failure | None:
 
 def said(failures: Sequence[Failure]) -> str:
     """Join the service's own words about failures into one line."""
-    return "; ".join(dict.fromkeys(failure.message.rstrip(".") or failure.code or "no reason given" for failure in failures))
+    return "; ".join(
+        dict.fromkeys(failure.message.rstrip(".") or failure.code or "no reason given" for failure in failures)
+    )

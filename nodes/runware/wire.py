@@ -69,7 +69,6 @@ class Running:
         return self._purchase.sent
 
 
-
 class Ticket:
     """One node's share in a running purchase. `release` it when the node stops waiting, for whatever reason."""
 
@@ -145,7 +144,11 @@ class Wire:
         running.task.cancel()
 
     def _join(
-        self, account: Account, name: str, order: Order | None, work: Callable[[Purchase], Coroutine[None, None, Record]]
+        self,
+        account: Account,
+        name: str,
+        order: Order | None,
+        work: Callable[[Purchase], Coroutine[None, None, Record]],
     ) -> Ticket:
         with self._guard:
             loop = self._started()

@@ -1,0 +1,334 @@
+"""KlingFetchVideo: a purchase becomes files, VIDEO, frames and sound."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import InputImpl, io, ui
+
+from . import delivery, host, purchase
+from .compat import known
+from .labels import label
+from .runware.errors import InputError, KlingError
+from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
+from .sockets import KlingTask
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from .film import FilmInfo
+    from .runware.journal import Film, Record
+    from .runware.wire import Account
+
+NODE = "KlingFetchVideo"
+DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
+WAIT_MINUTES = 45
+CHOICE = ("skip_first_frames", "select_every_nth", "frame_load_cap")
+LARGEST_NUMBER = 2_147_483_647
+UNLINKED = object()
+"""Stands for a socket that is not connected; a connected one is None before the run."""
+
+logger = logging.getLogger("kling")
+
+
+class KlingFetchVideo(io.ComfyNode):
+    """Bring a purchase's films into the output folder and into the graph. Free, as often as wanted."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """List the inputs and outputs."""
+        return io.Schema(
+            node_id=NODE,
+            display_name="Kling Fetch Video",
+            category="Kling",
+            description="Saves the films of a purchase and gives them as video, frames and sound: one item per result. Collecting is "
+            "free, also of an earlier purchase by its task_uuid.",
+            inputs=_inputs(),
+            outputs=_outputs(),
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,
+            **known(
+                io.Schema, search_aliases=["kling download", "kling result", "runware", "collect video", "task uuid"]
+            ),
+        )
+
+    @classmethod
+    def validate_inputs(  # noqa: PLR0913  one parameter per widget
+        cls,
+        task_uuid: str | None = None,
+        filename_prefix: str | None = None,
+        load_frames: str | None = None,
+        skip_first_frames: int | None = None,
+        select_every_nth: int | None = None,
+        frame_load_cap: int | None = None,
+        task: Any = UNLINKED,
+    ) -> bool | str:
+        """Judge what is typed in before anything is bought; what comes through a link is None here."""
+        wrong = fault(NODE, {name: value for name, value in locals().items() if name in DEFAULTS})
+        if not wrong and task is UNLINKED and task_uuid is not None and not task_uuid.strip():
+            wrong = str(_nothing_to_fetch(NODE))
+        return wrong or True
+
+    @classmethod
+    async def execute(cls, task: purchase.Task | None = None, **widgets: Any) -> io.NodeOutput:
+        """Bring the films here, write them into the output folder, then decode what the graph wants of them.
+
+        Spends nothing. Every output is a list with one item per result. Raises KlingError.
+        """
+        node_id = cls.hidden.unique_id
+        node = label(NODE, node_id)
+        wanted = read(NODE, node, widgets)
+        task_uuid = _task_uuid(task, wanted["task_uuid"], node)
+        account = await asyncio.to_thread(purchase.account_of, task_uuid, rehearsal=task.rehearsal if task else None)
+        ticket = purchase.WIRE.collect(account, task_uuid)
+        record = await purchase.attend(ticket, node_id=node_id, minutes=WAIT_MINUTES)
+        async with _cancellable() as cancelled:
+            results = await _in_thread(
+                _results, account, record, wanted, metadata=_metadata(cls.hidden), cancelled=cancelled, watch=cancelled
+            )
+        host.status(node_id, "\n".join(str(result.path.name) for result in results))
+        previews = [ui.SavedResult(each.path.name, each.subfolder, io.FolderType.output) for each in results]
+        return io.NodeOutput(*_columns(results), ui=ui.PreviewVideo(previews))
+
+
+@dataclass
+class _Result:
+    """One film as the graph gets it."""
+
+    path: Path
+    subfolder: str
+    frames: Any
+    audio: Any
+    last_frame: Any
+    film: FilmInfo
+    about: dict[str, Any]
+
+
+def _results(
+    account: Account, record: Record, wanted: dict[str, Any], *, metadata: dict[str, str], cancelled: Callable[[], bool]
+) -> list[_Result]:
+    """Write every film out first, then decode: what is paid lies complete in the output folder before a frame is touched."""
+    from . import film
+
+    journal = purchase.WIRE.journal(account)
+    sources = [journal.films / str(each.file) for each in record.films]
+    infos = [film.probe(source) for source in sources]
+    _check_together(infos, wanted)
+    abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos)]
+    known_deliveries = dict(record.deliveries)
+    placed = [
+        delivery.deliver(
+            source,
+            each,
+            record,
+            prefix=wanted["filename_prefix"],
+            size=(info.width, info.height),
+            metadata=metadata,
+            sidecar=about,
+        )
+        for source, each, info, about in zip(sources, record.films, infos, abouts)
+    ]
+    if record.deliveries != known_deliveries:
+        journal.put(record)
+    return [
+        _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled)
+        for place, info, about in zip(placed, infos, abouts)
+    ]
+
+
+def _decode(
+    place: delivery.Delivered,
+    info: FilmInfo,
+    about: dict[str, Any],
+    wanted: dict[str, Any],
+    cancelled: Callable[[], bool],
+) -> _Result:
+    from . import film, tensors
+
+    frames = _not_loaded() if wanted["load_frames"] == "none" else None
+    if frames is None:
+        choice = {name: wanted[name] for name in CHOICE}
+        frames = tensors.to_image(film.read_frames(place.path, **choice, cancelled=cancelled))
+    last = tensors.to_image(film.read_last_frame(place.path, cancelled=cancelled))
+    audio = tensors.to_audio(*film.read_audio(place.path, silent_seconds=info.seconds))
+    return _Result(place.path, place.subfolder, frames, audio, last, info, about)
+
+
+def _check_together(infos: list[FilmInfo], wanted: dict[str, Any]) -> None:
+    """Refuse frames that do not fit into memory together, before the first is decoded."""
+    from . import film
+
+    if wanted["load_frames"] == "none":
+        return
+    choice = {name: wanted[name] for name in CHOICE}
+    frames = sum(len(film.select(info.frame_count, **choice)) for info in infos)
+    film.ensure_memory(frames, infos[0].width, infos[0].height)
+
+
+def _about(record: Record, each: Film, info: FilmInfo, account: Account) -> dict[str, Any]:
+    """Say everything about one result: what was asked, what it is, what it cost."""
+    return {
+        "task_uuid": record.task_uuid,
+        "video_uuid": each.video_uuid,
+        "seed": each.seed,
+        "nsfw": each.nsfw,
+        "rehearsal": account.rehearsal,
+        "planned_usd": float(record.price) if record.price else None,
+        "billed_usd": 0.0 if account.rehearsal else record.billed,
+        "cost_usd": 0.0 if account.rehearsal else each.cost,
+        "model": record.model,
+        "take": record.take,
+        "number_results": record.number_results,
+        "failures": record.failures,
+        "width": info.width,
+        "height": info.height,
+        "frame_rate": float(info.frame_rate),
+        "frame_count": info.frame_count,
+        "seconds": info.seconds,
+        "has_audio": info.has_audio,
+        "size": each.size,
+        "sha256": each.sha256,
+        "request": record.request,
+    }
+
+
+def _columns(results: list[_Result]) -> list[list[Any]]:
+    """Turn results into outputs: one list for each."""
+    return [
+        [InputImpl.VideoFromFile(str(each.path)) for each in results],
+        [each.frames for each in results],
+        [each.audio for each in results],
+        [each.last_frame for each in results],
+        [str(each.path) for each in results],
+        [float(each.film.frame_rate) for each in results],
+        [each.film.frame_count for each in results],
+        [json.dumps(each.about, ensure_ascii=False) for each in results],
+    ]
+
+
+def _metadata(hidden: Any) -> dict[str, str]:
+    """Give what ComfyUI's own SaveVideo writes into a film: the prompt, and the workflow it came from."""
+    if not host.keeps_metadata():
+        return {}
+    entries = dict(hidden.extra_pnginfo or {})
+    if hidden.prompt is not None:
+        entries["prompt"] = hidden.prompt
+    return {key: json.dumps(value) for key, value in entries.items()}
+
+
+def _task_uuid(task: purchase.Task | None, text: str | None, node: str) -> str:
+    if task is None and not text:
+        raise _nothing_to_fetch(node)
+    if task is not None and text and text != task.task_uuid:
+        raise InputError(
+            node=node,
+            field="task_uuid",
+            value=text,
+            rule="a task is connected, and this is the UUID of another one.",
+            next_step="Empty the field, or disconnect the task.",
+        )
+    return task.task_uuid if task is not None else str(text)
+
+
+def _nothing_to_fetch(node: str) -> InputError:
+    return InputError(
+        node=node,
+        field="task",
+        rule="there is nothing to fetch.",
+        next_step="Connect the task of a KlingGenerate, or give the task_uuid of an earlier purchase.",
+    )
+
+
+def _not_loaded() -> Any:
+    """Stand in for frames that were not wanted: who uses them is told so in a sentence."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(
+        f"{NODE}, load_frames is 'none': no frames were loaded. Set it to 'all', or use video or last_frame."
+    )
+
+
+@asynccontextmanager
+async def _cancellable() -> AsyncIterator[Callable[[], bool]]:
+    """Give a question that worker threads may ask: whether the user pressed Cancel, or the prompt died."""
+    stopped = threading.Event()
+    try:
+        yield lambda: stopped.is_set() or host.interrupted()
+    finally:
+        stopped.set()
+
+
+async def _in_thread(work: Callable[..., Any], *arguments: Any, watch: Callable[[], bool], **named: Any) -> Any:
+    """Run slow work in a thread; a Cancel that ends it is told as one, not as a fault."""
+    try:
+        return await asyncio.to_thread(work, *arguments, **named)
+    except KlingError:
+        if watch():
+            raise host.interrupt() from None
+        raise
+
+
+def _inputs() -> list[Any]:
+    return [
+        KlingTask.Input("task", optional=True, tooltip="From KlingGenerate."),
+        io.String.Input(
+            "task_uuid",
+            default=DEFAULTS["task_uuid"],
+            tooltip="Instead of task: the UUID of any earlier purchase, also from another day. Collecting is free.",
+        ),
+        io.String.Input(
+            "filename_prefix",
+            default=DEFAULTS["filename_prefix"],
+            tooltip="Name of the file below ComfyUI's output folder; a number and the ending are added. May hold %date:yyyy-MM-dd%.",
+        ),
+        io.Combo.Input(
+            "load_frames",
+            options=list(LOAD_FRAMES),
+            default=DEFAULTS["load_frames"],
+            tooltip="all: frames holds every chosen frame as float32 (5 s of 720p is about 1.7 GB). none: it costs nothing; use video.",
+        ),
+        io.Int.Input(
+            "skip_first_frames",
+            default=DEFAULTS["skip_first_frames"],
+            min=0,
+            max=LARGEST_NUMBER,
+            tooltip="Frames left out at the start.",
+        ),
+        io.Int.Input(
+            "select_every_nth",
+            default=DEFAULTS["select_every_nth"],
+            min=1,
+            max=LARGEST_NUMBER,
+            tooltip="2 takes every second frame, and so on.",
+        ),
+        io.Int.Input(
+            "frame_load_cap",
+            default=DEFAULTS["frame_load_cap"],
+            min=0,
+            max=LARGEST_NUMBER,
+            tooltip="Most frames that are loaded; 0: all.",
+        ),
+    ]
+
+
+def _outputs() -> list[Any]:
+    def listed(output: Any, name: str, tooltip: str) -> Any:
+        return output.Output(name, display_name=name, is_output_list=True, tooltip=f"{tooltip} One item per result.")
+
+    return [
+        listed(io.Video, "video", "The film, as saved."),
+        listed(io.Image, "frames", "The chosen frames, float32 [frames, height, width, 3], 0 to 1."),
+        listed(io.Audio, "audio", "The film's sound; silence of its length where it has none."),
+        listed(io.Image, "last_frame", "The very last frame, to begin the next clip with."),
+        listed(io.String, "file_path", "Full path of the film."),
+        listed(io.Float, "frame_rate", "Frames per second."),
+        listed(io.Int, "frame_count", "Frames of the whole film."),
+        listed(io.String, "info", "JSON: request, UUIDs, seed, planned and billed cost, size, hash."),
+    ]

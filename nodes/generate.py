@@ -1,0 +1,355 @@
+"""KlingGenerate: one purchase, made at most once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import io
+
+from . import graph, host, pictures, purchase
+from .compat import known
+from .labels import label
+from .runware import request as limits
+from .runware.fields import ASPECT_RATIOS, MODES, ORIENTATIONS, TIMEOUT_MAX, WIDGETS, fault
+from .runware.profiles import PROFILES
+from .sockets import KlingElements, KlingFrameImages, KlingPrompt, KlingTask
+
+if TYPE_CHECKING:
+    from .runware import draft
+    from .runware.journal import Record
+    from .runware.request import VideoInference
+    from .runware.task import Order
+
+NODE = "KlingGenerate"
+DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
+PROFILE = next(iter(PROFILES.values()))
+LARGEST_TAKE = 2_147_483_647
+
+logger = logging.getLogger("kling")
+
+
+class KlingGenerate(io.ComfyNode):
+    """Buy a film, or find it again: the same request with the same take is the same purchase, for ever."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """List the inputs and outputs."""
+        return io.Schema(
+            node_id=NODE,
+            display_name="Kling Generate",
+            category="Kling",
+            description="Makes a film with Kling VIDEO 3.0 at Runware. Every film is paid once: the same inputs with the same "
+            "take give the film that was bought, also after a restart. Connect task to KlingFetchVideo.",
+            inputs=[*_sockets(), *_film_widgets(), *_purchase_widgets(), *_file_widgets()],
+            outputs=[
+                KlingTask.Output(
+                    "task", display_name="task", tooltip="The purchase, to KlingFetchVideo, which gives film, frames and sound."
+                ),
+                io.String.Output(
+                    "task_uuid",
+                    display_name="task_uuid",
+                    tooltip="The purchase's UUID. KlingFetchVideo collects it by this, also on another day, free of charge.",
+                ),
+                io.Float.Output("cost", display_name="cost", tooltip="USD as billed, all results together; 0 in a rehearsal."),
+            ],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt],
+            **known(
+                io.Schema,
+                search_aliases=[
+                    "kling", "runware", "text to video", "image to video", "first last frame", "storyboard", "motion control",
+                ],
+            ),
+        )  # fmt: skip
+
+    @classmethod
+    def validate_inputs(  # noqa: PLR0913  one parameter per widget
+        cls,
+        reference_video_source: str | None = None,
+        model: str | None = None,
+        aspect_ratio: str | None = None,
+        duration: int | None = None,
+        sound: bool | None = None,  # noqa: FBT001  a widget
+        number_results: int | None = None,
+        take: int | None = None,
+        mode: str | None = None,
+        max_cost: float | None = None,
+        timeout_minutes: int | None = None,
+        character_orientation: str | None = None,
+        keep_original_sound: bool | None = None,  # noqa: FBT001  a widget
+        output_format: str | None = None,
+        output_quality: int | None = None,
+        safety: str | None = None,
+        ttl: int | None = None,
+        webhook_url: str | None = None,
+        upload_endpoint: str | None = None,
+    ) -> bool | str:
+        """Judge what is typed in before anything runs; what comes through a link is None here."""
+        widgets = {name: value for name, value in locals().items() if name in DEFAULTS}
+        return fault(NODE, widgets) or True
+
+    @classmethod
+    async def execute(
+        cls,
+        prompt: draft.Prompt,
+        frame_images: draft.FrameImages | None = None,
+        elements: draft.Elements | None = None,
+        reference_image: Any = None,
+        reference_video: Any = None,
+        **widgets: Any,
+    ) -> io.NodeOutput:
+        """Check everything, then buy or find the purchase, and wait until its films are here.
+
+        Spends the price that the node shows, once for this request and take. Raises KlingError.
+        """
+        from .runware import assemble, draft
+
+        node_id = cls.hidden.unique_id
+        node = label(NODE, node_id)
+        settings = draft.settings(node=node, **widgets)
+        graph.check(cls.hidden.prompt or {})
+        image, lines = await _picture(reference_image, node)
+        clip = await _clip(reference_video, node)
+        request = assemble.assemble(prompt, settings, frame_images, elements, image, clip)
+        order = _order(request, settings, node)
+        lines += assemble.warnings(request) + _notes(prompt, settings)
+        pictures.tell(lines, node=node, node_id=node_id)
+        where = purchase.account(rehearsal=settings.mode == "rehearse")
+        order = order(where.key)
+        ticket = purchase.WIRE.buy(where, order)
+        record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes)
+        host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
+        task = purchase.Task(record.task_uuid, where.rehearsal)
+        return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))
+
+
+def _order(request: VideoInference, settings: draft.Settings, node: str) -> Any:
+    """Make the order, but for the key; refuse it above max_cost."""
+    from .runware import assemble
+    from .runware.errors import BudgetError
+    from .runware.identity import canonical
+    from .runware.price import price, usd
+    from .runware.request import body, clips, public
+    from .runware.task import Order
+
+    planned = price(request, settings.profile, assemble.reference_seconds(request))
+    most = Decimal(str(settings.max_cost))
+    if most and settings.mode == "generate" and (planned is None or planned > most):
+        what = (
+            "cannot be known before (motion control without a local clip)" if planned is None else f"is {usd(planned)}"
+        )
+        raise BudgetError(
+            node=node,
+            field="max_cost",
+            value=usd(most),
+            rule=f"the price of this run {what}.",
+            next_step="Raise max_cost, or take fewer seconds or results, or no sound.",
+        )
+
+    def complete(key: str) -> Order:
+        return Order(
+            canonical=canonical(request),
+            take=settings.take,
+            key=key,
+            price=planned,
+            number_results=request.number_results,
+            seconds=None if request.motion_control else request.duration,
+            model=request.model,
+            container=request.output_format.lower(),
+            public=public(request),
+            clips=clips(request),
+            body=partial(body, request),
+        )
+
+    return complete
+
+
+async def _picture(image: Any, node: str) -> tuple[Any, list[str]]:
+    if image is None:
+        return None, []
+    return await pictures.encode(image, node=node, field="reference_image")
+
+
+async def _clip(video: Any, node: str) -> Any:
+    if video is None:
+        return None
+    from . import tensors
+
+    return await asyncio.to_thread(tensors.save_video, video, host.temp_folder(), node=node, field="reference_video")
+
+
+def _notes(prompt: draft.Prompt, settings: draft.Settings) -> list[str]:
+    """What the node does that the user may not expect."""
+    if prompt.seconds and prompt.seconds != settings.duration:
+        return [f"duration: the shots set the film's length, {prompt.seconds} s; {settings.duration} s is not used."]
+    return []
+
+
+def _cost(record: Record) -> float:
+    return record.billed if record.billed is not None else float(record.price or 0)
+
+
+def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001
+    from .runware.price import usd
+
+    count = f"{len(record.films)} film{'s' if len(record.films) > 1 else ''}"
+    if rehearsal:
+        would = f"; the purchase would cost {usd(Decimal(record.price))}" if record.price else ""
+        return f"rehearsal, {count}, $0.00{would}"
+    told = f", failed: {json.dumps([each.get('message') for each in record.failures])}" if record.failures else ""
+    return f"{count}, {usd(_cost(record))}{told}. Task UUID: {record.task_uuid}"
+
+
+def _sockets() -> list[Any]:
+    return [
+        KlingPrompt.Input("prompt", tooltip="A KlingPrompt, or the last one of a chain of shots."),
+        KlingFrameImages.Input(
+            "frame_images",
+            optional=True,
+            tooltip="First and last frame. The film then has the picture's shape, not aspect_ratio.",
+        ),
+        KlingElements.Input(
+            "elements", optional=True, tooltip=f"Up to {limits.ELEMENTS_MAX} characters or things; needs frame_images."
+        ),
+        io.Image.Input(
+            "reference_image",
+            optional=True,
+            tooltip="Motion control: the figure that moves as in the reference video. One picture.",
+        ),
+        io.Video.Input(
+            "reference_video",
+            optional=True,
+            tooltip="Motion control: the film whose motion is taken, 3 to 30 s (10 s if character_orientation is image). Uploaded once.",
+        ),
+        io.String.Input(
+            "reference_video_source",
+            default=DEFAULTS["reference_video_source"],
+            tooltip="Instead of reference_video: a UUID or https URL known to Runware.",
+        ),
+    ]
+
+
+def _film_widgets() -> list[Any]:
+    return [
+        io.Combo.Input(
+            "model", options=list(PROFILES), default=DEFAULTS["model"], tooltip="The model that makes the film."
+        ),
+        io.Combo.Input(
+            "aspect_ratio",
+            options=list(ASPECT_RATIOS),
+            default=DEFAULTS["aspect_ratio"],
+            tooltip="Shape of the film: "
+            + ", ".join(f"{ratio} is {width}x{height}" for ratio, (width, height) in PROFILE.sizes.items())
+            + ". Not sent when frame images decide.",
+        ),
+        io.Int.Input(
+            "duration",
+            default=DEFAULTS["duration"],
+            min=limits.DURATION_MIN,
+            max=limits.DURATION_MAX,
+            tooltip=f"Seconds of film, {limits.DURATION_MIN} to {limits.DURATION_MAX}. Shots with seconds of their own set it instead.",
+        ),
+        io.Boolean.Input(
+            "sound",
+            default=DEFAULTS["sound"],
+            tooltip=f"Sound made with the film: ${PROFILE.price_with_sound} instead of ${PROFILE.price} a second.",
+        ),
+        io.Int.Input(
+            "number_results",
+            default=DEFAULTS["number_results"],
+            min=limits.RESULTS_MIN,
+            max=limits.RESULTS_MAX,
+            tooltip="Films from one purchase, each with a seed of its own. Every one is paid, and every one comes out.",
+        ),
+    ]
+
+
+def _purchase_widgets() -> list[Any]:
+    return [
+        io.Int.Input(
+            "take",
+            default=DEFAULTS["take"],
+            min=1,
+            max=LARGEST_TAKE,
+            control_after_generate=False,
+            tooltip="The purchase's name: the same inputs with the same take are never bought twice. Raise it by one to buy another film.",
+        ),
+        io.Combo.Input(
+            "mode",
+            options=list(MODES),
+            default=DEFAULTS["mode"],
+            tooltip="generate buys. rehearse runs the whole graph with an animatic in the film's place: no key, no network, no cost.",
+        ),
+        io.Float.Input(
+            "max_cost",
+            default=DEFAULTS["max_cost"],
+            min=0.0,
+            max=10_000.0,
+            step=0.01,
+            tooltip="USD; a purchase above it is refused before anything is sent. 0: no limit.",
+        ),
+        io.Int.Input(
+            "timeout_minutes",
+            default=DEFAULTS["timeout_minutes"],
+            min=1,
+            max=TIMEOUT_MAX,
+            tooltip="Minutes this node waits. The purchase itself goes on after it and can be collected.",
+        ),
+    ]
+
+
+def _file_widgets() -> list[Any]:
+    return [
+        io.Combo.Input(
+            "character_orientation",
+            options=list(ORIENTATIONS),
+            default=DEFAULTS["character_orientation"],
+            tooltip="Motion control only: whether the figure looks as in the reference image or as in the reference video.",
+        ),
+        io.Boolean.Input(
+            "keep_original_sound",
+            default=DEFAULTS["keep_original_sound"],
+            tooltip="Motion control only: keep the reference video's sound.",
+        ),
+        io.Combo.Input(
+            "output_format",
+            options=list(limits.OUTPUT_FORMATS),
+            default=DEFAULTS["output_format"],
+            tooltip="Container of the film. MP4 plays everywhere.",
+        ),
+        io.Int.Input(
+            "output_quality",
+            default=DEFAULTS["output_quality"],
+            min=limits.QUALITY_MIN,
+            max=limits.QUALITY_MAX,
+            tooltip=f"Quality of the compression, {limits.QUALITY_MIN} to {limits.QUALITY_MAX}. Higher is better and larger.",
+        ),
+        io.Combo.Input(
+            "safety",
+            options=list(limits.SAFETY_MODES),
+            default=DEFAULTS["safety"],
+            tooltip="Content check by Runware: none, fast (key frames), full (all frames).",
+        ),
+        io.Int.Input(
+            "ttl",
+            default=DEFAULTS["ttl"],
+            min=0,
+            max=LARGEST_TAKE,
+            tooltip=f"Seconds that Runware keeps the film: 0 (its own choice) or at least {limits.TTL_MIN}. It is fetched at once anyway.",
+        ),
+        io.String.Input(
+            "webhook_url",
+            default=DEFAULTS["webhook_url"],
+            tooltip="https address that Runware calls for each result. $KLING_NAME reads it from that environment variable.",
+        ),
+        io.String.Input(
+            "upload_endpoint",
+            default=DEFAULTS["upload_endpoint"],
+            tooltip="https address to which Runware also PUTs the film. $KLING_NAME reads it from that environment variable, "
+            "so that a signed URL stays out of the workflow.",
+        ),
+    ]
