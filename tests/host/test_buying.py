@@ -1,0 +1,102 @@
+"""The five nodes in a real ComfyUI, buying from the simulated service over a real socket."""
+
+import json
+
+from host.films import add_film, film_paths, info_of, text_to_video
+from host.graph import Graph
+from host.service import purchases
+
+
+def test_a_film_lies_in_the_output_folder_beside_its_sidecar(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take)
+    run = comfy.run(graph)
+    assert run.status == "success", run.error
+    (path,) = film_paths(comfy, run, film.fetch)
+    assert path.stat().st_size > 1000
+    assert path.parent == comfy.output / "video"
+    assert json.loads(path.with_suffix(".json").read_text())["task_uuid"] == purchases(service)[0]["taskUUID"]
+
+
+def test_every_output_of_the_film_flows_on_through_the_graph(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take, duration=3)
+    frames = graph.add("PreviewImage", images=film.fetch["frames"])
+    last = graph.add("PreviewImage", images=film.fetch["last_frame"])
+    graph.add("SaveVideo", video=film.fetch["video"], filename_prefix="copy")
+    graph.add("SaveAudio", audio=film.fetch["audio"], filename_prefix="sound")
+    count = graph.add("PreviewAny", source=film.fetch["frame_count"])
+    path = graph.add("PreviewAny", source=film.fetch["file_path"])
+    run = comfy.run(graph)
+    assert run.status == "success", run.error
+    assert len(run.outputs[frames.id]["images"]) == int(run.outputs[count.id]["text"][0])
+    assert len(run.outputs[last.id]["images"]) == 1
+    assert run.outputs[path.id]["text"] == [str(file) for file in film_paths(comfy, run, film.fetch)]
+    assert list(comfy.output.glob("copy_*"))
+    assert list(comfy.output.glob("sound_*"))
+
+
+def test_a_finished_graph_run_again_asks_the_service_nothing(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take)
+    first = comfy.run(graph)
+    service.requests.clear()
+    comfy.free()
+    again = comfy.run(graph)
+    assert film.generate.id not in again.cached
+    assert film_paths(comfy, again, film.fetch) == film_paths(comfy, first, film.fetch)
+    assert service.requests == []
+
+
+def test_another_take_is_another_purchase_in_the_same_process(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take)
+    comfy.run(graph)
+    assert comfy.run(graph.change(film.generate, take=take + 100_000)).status == "success"
+    assert len({task["taskUUID"] for task in purchases(service)}) == 2
+
+
+def test_two_nodes_of_one_prompt_run_side_by_side(comfy, service, key, take):
+    service.service.latency = 4.0
+    graph, _ = text_to_video(comfy.object_info, take=take)
+    add_film(graph, take=take + 200_000)
+    assert comfy.run(graph).status == "success"
+    first, second = (exchange.at for exchange in service.requests if exchange.channel == "videoInference")
+    assert second - first < 4.0
+
+
+def test_two_nodes_that_ask_for_the_same_purchase_share_it(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take)
+    other = add_film(graph, take=take)
+    run = comfy.run(graph)
+    assert film_paths(comfy, run, film.fetch)
+    assert film_paths(comfy, run, other.fetch)
+    assert len(purchases(service)) == 1
+
+
+def test_several_results_come_out_as_lists(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take, number_results=2)
+    run = comfy.run(graph)
+    assert len(film_paths(comfy, run, film.fetch)) == 2
+    assert len(info_of(run, film)) == 2
+
+
+def test_an_earlier_purchase_is_collected_by_its_task_uuid(comfy, service, key, take):
+    graph, _ = text_to_video(comfy.object_info, take=take)
+    comfy.run(graph)
+    collecting = Graph(comfy.object_info)
+    fetch = collecting.add("KlingFetchVideo", task_uuid=purchases(service)[0]["taskUUID"])
+    run = comfy.run(collecting)
+    assert len(film_paths(comfy, run, fetch)) == 1
+    assert len(purchases(service)) == 1
+
+
+def test_a_rehearsal_needs_no_key_and_sends_nothing(comfy, service, take):
+    graph, film = text_to_video(comfy.object_info, take=take, mode="rehearse", duration=3)
+    run = comfy.run(graph)
+    assert run.status == "success", run.error
+    assert film_paths(comfy, run, film.fetch)
+    assert service.requests == []
+
+
+def test_the_node_says_each_second_what_is_going_on(comfy, service, key, take):
+    service.service.latency = 4.0
+    graph, film = text_to_video(comfy.object_info, take=take)
+    run = comfy.run(graph)
+    assert len([text for text in run.texts(film.generate.id) if "so far" in text]) >= 2
