@@ -9,7 +9,7 @@ from typing import Any
 from . import host, tensors
 from .runware import media
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger("kling")
 
 MAX_SIDE = 2048
 """Pixels; the service reduces uploaded pictures to this anyway."""
@@ -56,4 +56,4 @@ def tell(lines: list[str], *, node: str, node_id: str | None) -> None:
     if lines:
         host.status(node_id, "\n".join(lines))
     for line in lines:
-        log.warning("%s, %s", node, line)
+        logger.warning("%s, %s", node, line)
