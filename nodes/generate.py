@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .runware import draft
     from .runware.journal import Record
     from .runware.request import VideoInference
-    from .runware.task import Order
+    from .runware.order import Order
 
 NODE = "KlingGenerate"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
@@ -134,7 +134,7 @@ def _order(request: VideoInference, settings: draft.Settings, node: str) -> Any:
     from .runware.identity import canonical
     from .runware.price import price, usd
     from .runware.request import body, clips, public
-    from .runware.task import Order
+    from .runware.order import Order
 
     planned = price(request, settings.profile, assemble.reference_seconds(request))
     most = Decimal(str(settings.max_cost))

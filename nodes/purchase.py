@@ -15,7 +15,7 @@ from .runware.wire import REHEARSAL_KEY, WIRE, Account
 
 if TYPE_CHECKING:
     from .runware.journal import Record
-    from .runware.task import Status
+    from .runware.order import Status
     from .runware.wire import Ticket
 
 TICK = 0.1

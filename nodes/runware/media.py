@@ -242,5 +242,7 @@ def picture_warnings(picture: Picture) -> list[str]:
         warnings.append(f"The picture is {size}; Kling refuses pictures longer than 2.5 times their width or height.")
     if len(picture.data) > PICTURE_BYTES:
         megabytes = len(picture.data) / 1_000_000
-        warnings.append(f"The picture has {megabytes:.1f} MB; other Kling models refuse more than 20 MB (see encoding).")
+        warnings.append(
+            f"The picture has {megabytes:.1f} MB; other Kling models refuse more than 20 MB (see encoding)."
+        )
     return warnings

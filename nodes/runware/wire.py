@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from .order import Order, Status
     from .settings import Settings
-    from .task import Order, Status
 
 THREAD_NAME = "kling-wire"
 REHEARSAL_KEY = "rehearsal"
@@ -97,7 +97,7 @@ class Ticket:
         return self._running.future.result()
 
     def release(self) -> None:
-        """Stop waiting: what was sent is still waited for and fetched; what was not sent is given up with its last waiter."""
+        """Stop waiting: what was sent goes on; what was not is given up with its last waiter."""
         if not self._released:
             self._released = True
             self._wire.leave(self._running)
@@ -136,7 +136,7 @@ class Wire:
         loop.call_soon_threadsafe(self._give_up_unsent, running)
 
     def _give_up_unsent(self, running: Running) -> None:
-        """End what nobody waits for if nothing was sent; on the wire's loop, where sending is one step with its record."""
+        """End what nobody waits for if nothing was sent; on the loop, where sending is one step with its record."""
         with self._guard:
             if running.waiting or running.sent or running.future.done() or running.task is None:
                 return
@@ -222,7 +222,7 @@ class Wire:
         return self._places[name]
 
     def _sweep(self, journal: Journal) -> None:
-        """Forget rehearsals that an earlier process left unfinished: their service ended with it, and they cost nothing."""
+        """Forget what an earlier process left unfinished: its service ended with it, and it cost nothing."""
         if journal.folder in self._swept:
             return
         self._swept.add(journal.folder)

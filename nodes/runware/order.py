@@ -1,0 +1,86 @@
+"""What is to be bought, how long each step may take, and where a purchase stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from decimal import Decimal
+
+    from .media import Clip
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The protocol's times, in seconds. Tests may shorten them; users cannot."""
+
+    quick_probes: tuple[float, ...] = (0.0, 1.0, 2.0)
+    """Waits before the free questions between two sends."""
+    last_probes: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0, 8.0)
+    """Waits before the free questions that come before giving control back."""
+    settle: float = 3_600.0
+    """After this long every render of an earlier send has ended and would be seen."""
+    settle_latest: float = 43_200.0
+    """After this long a result may already be forgotten, so that seeing nothing proves nothing."""
+    clean_probes: int = 3
+    unsent_tries: int = 5
+    unsent_patience: float = 60.0
+    limited_patience: float = 300.0
+    failure_confirmations: int = 2
+    """Answers in a row that must call a task failed: an error can still turn into a result."""
+    lost_patience: float = 60.0
+    no_address_patience: float = 60.0
+    fetch_patience: float = 120.0
+    watch: float = 86_400.0
+    """How long an accepted purchase is waited for in one process."""
+    overlong: float = 1_800.0
+    """After this long a render no longer counts against the purchases at once."""
+    lock_pause: float = 0.5
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be bought, and in whose name."""
+
+    canonical: bytes = field(repr=False)
+    """Everything the film depends on (`identity.canonical`)."""
+    take: int
+    key: str = field(repr=False)
+    price: Decimal | None
+    """Planned USD of all results."""
+    number_results: int
+    seconds: int | None
+    model: str
+    container: str
+    """File ending of the results: mp4, webm or mov."""
+    public: dict[str, Any] = field(repr=False)
+    """The request as the journal may show it."""
+    clips: tuple[Clip, ...] = field(repr=False)
+    body: Callable[[str, Mapping[str, str]], Iterator[bytes]] = field(repr=False)
+    """Gives the bytes to send, from the task UUID and the mediaUUIDs of `clips`."""
+
+    def uuid(self, attempt: int) -> str:
+        """The task UUID of one attempt."""
+        return identity.task_uuid(self.key, self.canonical, self.take, attempt)
+
+    @property
+    def intent(self) -> str:
+        """The purchase's name, whatever the key and the attempt."""
+        return identity.intent(self.canonical, self.take)
+
+
+@dataclass
+class Status:
+    """Where a purchase stands, for the node's line; written by the purchase, read by anyone."""
+
+    words: str = "getting ready"
+    accepted_at: float | None = None
+    """Seconds since 1970."""
+    durations: tuple[float, ...] = ()
+    """Seconds that earlier renders of the kind took."""
+    task_uuid: str = ""
+    films: int = 0

@@ -1,0 +1,207 @@
+"""From intent to accepted: ask, upload, spool, send. The record is durable before a byte leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+from . import tell
+from .client import Uncertain, service_error
+from .errors import NotSent, RateLimitError, ServerError, StorageError
+from .files import write_whole
+from .journal import BUDGET_LOCK_PLACE, State, unwritable
+from .verdict import judge_submission
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .media import Clip
+    from .response import Failure
+    from .task import Purchase
+
+MESSAGE_KEPT = 200
+"""Characters of the service's words that a record keeps."""
+
+
+async def buy(purchase: Purchase) -> None:
+    """Record, ask once whether it exists already, upload, and send."""
+    if not purchase.record.updated_at:
+        purchase.journal.put(purchase.record)
+    purchase.journal.put_intent(purchase.record.intent, purchase.record.task_uuid)
+    purchase.status.words = "asking the service"
+    if await _exists(purchase):
+        purchase.accept("it was there already")
+        return
+    uploads = await upload(purchase)
+    await spool(purchase, uploads)
+    await _send_unsettled_free(purchase)
+
+
+async def _exists(purchase: Purchase) -> bool:
+    """Ask for free whether an earlier life of this purchase (lost journal, other machine) is known."""
+    task_uuid = purchase.record.task_uuid
+    if (await purchase.ask_or_stop(task_uuid)).proves:
+        return True
+    archived = await purchase.archived(task_uuid)
+    return archived is not None and bool(archived.successes or archived.pending)
+
+
+async def upload(purchase: Purchase) -> dict[str, str]:
+    """Bring each local film or sound into mediaStorage, once for its content."""
+    order = purchase.wanted
+    uploads: dict[str, str] = {}
+    for clip in order.clips:
+        media_uuid = purchase.journal.uploaded(clip.sha256)
+        if media_uuid is None:
+            purchase.status.words = f"uploading a reference {clip.kind}"
+            media_uuid = await _uploaded(purchase, clip)
+            purchase.journal.remember_upload(clip.sha256, media_uuid)
+        uploads[clip.identity] = media_uuid
+    return uploads
+
+
+async def _uploaded(purchase: Purchase, clip: Clip) -> str:
+    """Upload one file; repeating it is harmless, so faults of the network get three tries."""
+    for wait in (1.0, 3.0, None):
+        try:
+            return await purchase.client.upload(purchase.journal.disk, clip.path)
+        except (NotSent, ServerError, RateLimitError):
+            if wait is None:
+                raise
+            await asyncio.sleep(wait)
+        except OSError:
+            raise StorageError(
+                f"The reference {clip.kind} is no longer in ComfyUI's temp folder.",
+                billing="Not billed.",
+                next_step="Run the graph again with a change before this node, or restart ComfyUI.",
+            ) from None
+    raise AssertionError
+
+
+async def spool(purchase: Purchase, uploads: Mapping[str, str]) -> None:
+    """Write the exact bytes to send beside the record: a re-send must carry the same ones."""
+    order = purchase.wanted
+    digest, size = hashlib.sha256(), 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal size
+        for chunk in order.body(purchase.record.task_uuid, uploads):
+            digest.update(chunk)
+            size += len(chunk)
+            yield chunk
+
+    purchase.status.words = "preparing the request"
+    disk = purchase.journal.disk
+    try:
+        await disk.offload(write_whole, disk, purchase.journal.path(purchase.record.task_uuid, "body"), chunks())
+    except OSError as error:
+        raise unwritable(error, purchase.record.task_uuid) from None
+    purchase.record.body_sha256, purchase.record.body_size = digest.hexdigest(), size
+
+
+async def _send_unsettled_free(purchase: Purchase) -> None:
+    """Send, with no earlier send unsettled: what surely did not arrive may be repeated, bounded twice."""
+    loop = asyncio.get_running_loop()
+    began, tries = loop.time(), 0
+    while True:
+        wait = await send(purchase)
+        if purchase.record.state is not State.INTENT:
+            return
+        tries += 1
+        limited = isinstance(wait, float)
+        wait = wait if isinstance(wait, float) else min(30.0, 2.0**tries) * purchase.chance.uniform(0.5, 1.0)
+        patience = purchase.timing.limited_patience if limited else purchase.timing.unsent_patience
+        if tries >= purchase.timing.unsent_tries * (4 if limited else 1) or loop.time() - began + wait > patience:
+            raise tell.not_sent(purchase.record, limited=limited)
+        purchase.status.words = "the service is busy; trying again" if limited else "no connection; trying again"
+        await asyncio.sleep(wait)
+
+
+async def send(purchase: Purchase) -> float | None:
+    """Send the spooled bytes once, and write down what is known after it.
+
+    Gives the seconds to wait when the service was too busy to take it; the state is INTENT again when it surely
+    did not arrive, HELD when it may have.
+    """
+    earlier = purchase.record.maybe_sent
+    await _mark_sending(purchase)
+    record = purchase.record
+    purchase.status.words = "sending"
+    try:
+        answer = await purchase.client.submit(
+            purchase.journal.disk, purchase.journal.path(record.task_uuid, "body"), record.body_size
+        )
+    except NotSent as error:
+        _unsent(purchase, str(error), earlier=earlier)
+        return None
+    except Uncertain as error:
+        hold(purchase, str(error))
+        return None
+    submission = judge_submission(answer, record.task_uuid)
+    if submission.outcome == "accepted":
+        purchase.accept(submission.evidence)
+    elif submission.outcome == "unknown":
+        hold(purchase, submission.evidence)
+    elif submission.outcome == "limited":
+        _unsent(purchase, "too many requests", earlier=earlier)
+        return 5.0 if submission.retry_after is None else submission.retry_after
+    elif submission.failure is not None:
+        _refused(purchase, submission.failure, answer.status, earlier=earlier)
+    return None
+
+
+async def _mark_sending(purchase: Purchase) -> None:
+    """Write down that bytes may leave from now on; a purchase that is new is held against the day's budget."""
+    record = purchase.record
+    fresh = not record.maybe_sent
+    budget = purchase.settings.daily_budget if fresh else None
+    if budget is not None:
+        while not purchase.journal.lock(BUDGET_LOCK_PLACE):
+            await asyncio.sleep(purchase.timing.lock_pause / 10)
+    try:
+        if budget is not None:
+            spent = await purchase.journal.disk.offload(purchase.journal.spent_today, record.task_uuid)
+            tell.check_budget(record, spent, budget)
+        now = purchase.journal.clock()
+        record.first_unsettled_at = now if fresh else record.first_unsettled_at
+        record.last_sent_at = now
+        record.maybe_sent = True
+        record.posts += 1
+        record.move(State.SENDING)
+        purchase.sent = True
+        purchase.journal.put(record)
+    finally:
+        if budget is not None:
+            purchase.journal.unlock(BUDGET_LOCK_PLACE)
+
+
+def _unsent(purchase: Purchase, why: str, *, earlier: bool) -> None:
+    if earlier:
+        hold(purchase, why)
+        return
+    purchase.record.maybe_sent = False
+    purchase.record.first_unsettled_at = None
+    purchase.record.move(State.INTENT)
+    purchase.journal.put(purchase.record)
+    purchase.sent = False
+
+
+def hold(purchase: Purchase, why: str) -> None:
+    """Write down that a send may have arrived; `why` goes into the message."""
+    purchase.held_because = why
+    purchase.record.move(State.HELD)
+    purchase.journal.put(purchase.record)
+
+
+def _refused(purchase: Purchase, failure: Failure, status: int, *, earlier: bool) -> None:
+    """A refusal settles the purchase only when no earlier send of it is open."""
+    if earlier:
+        hold(purchase, failure.message or failure.code)
+        return
+    purchase.record.failures = [{"code": failure.code, "message": failure.message[:MESSAGE_KEPT]}]
+    purchase.record.maybe_sent = False
+    purchase.record.move(State.REJECTED)
+    purchase.journal.put(purchase.record)
+    purchase.journal.forget(purchase.record.task_uuid, "body")
+    raise service_error(failure, status, doing="Runware refused the request", task_uuid=purchase.record.task_uuid)

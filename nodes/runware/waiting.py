@@ -1,0 +1,145 @@
+"""From accepted to result: ask until every result is known, and write each down as soon as it is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from . import tell
+from .fetching import fetch_early
+from .journal import State
+from .pace import next_wait
+from .sending import MESSAGE_KEPT
+from .verdict import Sighting, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .task import Purchase
+
+
+async def wait(purchase: Purchase) -> None:
+    """Ask until every result is known; each is recorded, and its film fetched, as soon as it is seen."""
+    record = purchase.record
+    watch = Watch(asyncio.get_running_loop().time)
+    kind = f"{record.model} {record.seconds}"
+    purchase.status.durations = tuple(purchase.journal.durations(kind))
+    purchase.status.accepted_at = record.accepted_at
+    while record.state is State.ACCEPTED:
+        purchase.status.words = "accepted" if not watch.trouble else f"accepted; {watch.trouble}"
+        purchase.status.films = len(record.films)
+        if watch.elapsed > purchase.timing.watch:
+            raise tell.still_running(record)
+        if watch.elapsed > purchase.timing.overlong:
+            purchase.leave_place()  # a render that hangs must not keep others waiting
+        sighting = await purchase.ask(record.task_uuid)
+        watch.note(sighting)
+        if sighting is not None:
+            purchase.keep(sighting.successes)
+            if _all_known(purchase, sighting, watch):
+                _close(purchase, kind, sighting)
+                return
+            await fetch_early(purchase)
+            await _give_up_lost(purchase, watch)
+        await asyncio.sleep(_pause(purchase, watch))
+
+
+def _pause(purchase: Purchase, watch: Watch) -> float:
+    since = purchase.journal.clock() - (purchase.record.accepted_at or 0.0)
+    elapsed = since if 0 <= since <= purchase.timing.watch else watch.elapsed
+    wait = next_wait(elapsed, purchase.status.durations)
+    return max(wait, 2.0) if watch.trouble or watch.settling else wait
+
+
+def _all_known(purchase: Purchase, sighting: Sighting, watch: Watch) -> bool:
+    """Whether nothing more can come: all there, or the rest has failed in several answers in a row."""
+    films, failures = len(purchase.record.films), len(sighting.failures)
+    if films >= purchase.record.number_results:
+        return True
+    if not failures or (sighting.pending and films + failures < purchase.record.number_results):
+        return False
+    extra = 0 if films + failures >= purchase.record.number_results else 1
+    return watch.settling >= purchase.timing.failure_confirmations + extra
+
+
+def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
+    record = purchase.record
+    record.failures = [{"code": each.code, "message": each.message[:MESSAGE_KEPT]} for each in sighting.failures]
+    if not record.films:
+        record.move(State.FAILED)
+        purchase.journal.put(record)
+        raise tell.ended(record)
+    record.finished_at = purchase.journal.clock()
+    record.move(State.RESULT)
+    purchase.journal.put(record)
+    if record.evidence == "acknowledged" and record.accepted_at and record.finished_at > record.accepted_at:
+        purchase.journal.remember_duration(kind, record.finished_at - record.accepted_at)
+
+
+async def _give_up_lost(purchase: Purchase, watch: Watch) -> None:
+    """End the waiting for what will not come: the service says for a minute that it has no such task, or no file."""
+    if watch.lasted(watch.unaddressed_since, purchase.timing.no_address_patience):
+        raise tell.no_address(purchase.record)
+    other_key = purchase.record.key_fingerprint not in {"", purchase.client.fingerprint(purchase.record.task_uuid)}
+    if other_key and watch.lasted(watch.silent_since, purchase.timing.lost_patience):
+        raise tell.other_key(purchase.record)
+    if not watch.lasted(watch.lost_since, purchase.timing.lost_patience):
+        return
+    archived = await purchase.archived(purchase.record.task_uuid)
+    if archived is None:
+        return
+    purchase.keep(archived.successes)
+    if purchase.record.films:
+        purchase.record.move(State.RESULT)
+    else:
+        purchase.record.move(State.EXPIRED)
+    purchase.journal.put(purchase.record)
+
+
+class Watch:
+    """What the answers of one wait have shown so far, on the loop's clock."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self._began = now()
+        self.trouble = ""
+        self.settling = 0
+        """Answers in a row in which something had failed and nothing new came."""
+        self.lost_since: float | None = None
+        self.unaddressed_since: float | None = None
+        """Since when all that is open is finished, by the service's word, and has no address."""
+        self.silent_since: float | None = None
+        """Since when every answer said nothing of the task."""
+        self._films = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the waiting began."""
+        return self.now() - self._began
+
+    def note(self, sighting: Sighting | None) -> None:
+        """Take one answer, or that none came."""
+        if sighting is None:
+            self.trouble = "the service cannot be reached just now, asking on"
+            return
+        self.trouble = said([sighting.trouble]) if sighting.trouble else ""
+        news = len(sighting.successes) > self._films
+        self._films = len(sighting.successes)
+        self.settling = self.settling + 1 if sighting.failures and not news else 0
+        if sighting.failures and not self.settling:
+            self.settling = 1
+        now = self.now()
+        self.lost_since = _since(self.lost_since, now, holds=sighting.lost)
+        self.silent_since = _since(self.silent_since, now, holds=sighting.empty)
+        unaddressed = sighting.unaddressed > 0 and sighting.unaddressed == sighting.pending
+        self.unaddressed_since = _since(self.unaddressed_since, now, holds=unaddressed)
+
+    def lasted(self, since: float | None, seconds: float) -> bool:
+        """Whether something that holds since then has held for so long."""
+        return since is not None and self.now() - since >= seconds
+
+
+def _since(since: float | None, now: float, *, holds: bool) -> float | None:
+    if not holds:
+        return None
+    return now if since is None else since
