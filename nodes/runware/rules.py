@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .limits import DURATION_DEFAULT, PROMPT_MAX
-from .profiles import BY_MODEL
+from .profiles import BY_MODEL, Profile
 from .tags import named_elements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .request import VideoInference
 
@@ -51,6 +51,8 @@ class Facts:
     """What the rows ask about."""
 
     request: VideoInference
+    profile: Profile | None
+    """None: a model nothing is known of."""
     sized: tuple[bool, bool]
     """Whether there is a width, and whether there is a height."""
     frames: tuple[str, ...]
@@ -69,12 +71,13 @@ class Facts:
     sound: bool
 
 
-def _facts(request: VideoInference, seconds: float | None) -> Facts:
+def _facts(request: VideoInference, profile: Profile | None, seconds: float | None) -> Facts:
     inputs, kling = request.inputs, request.kling
     shots = tuple(each.prompt for each in kling.multi_prompt)
     named = named_elements([request.positive_prompt or "", *shots])
     return Facts(
         request=request,
+        profile=profile,
         sized=(request.width is not None, request.height is not None),
         frames=tuple(each.frame for each in inputs.frame_images),
         images=len(inputs.reference_images),
@@ -103,12 +106,17 @@ class Row:
     next_step: str
 
 
-def judge(request: VideoInference, *, reference_seconds: float | None = None) -> list[Verdict]:
+def judge(
+    request: VideoInference,
+    *,
+    reference_seconds: float | None = None,
+    profiles: Mapping[str, Profile] = BY_MODEL,
+) -> list[Verdict]:
     """Say what is wrong, or doubtful, with the request as a whole; nothing if all of it goes together.
 
     `reference_seconds` is the length of the reference video, where it is known.
     """
-    facts = _facts(request, reference_seconds)
+    facts = _facts(request, profiles.get(request.model), reference_seconds)
     return [
         Verdict(row.number, row.action, row.node, row.field, row.message.format(facts=facts), row.next_step)
         for row in ROWS
@@ -117,14 +125,12 @@ def judge(request: VideoInference, *, reference_seconds: float | None = None) ->
 
 
 def _size_is_foreign(facts: Facts) -> bool:
-    profile = BY_MODEL.get(facts.request.model)
     size = (facts.request.width, facts.request.height)
-    return profile is not None and all(facts.sized) and size not in profile.sizes.values()
+    return facts.profile is not None and all(facts.sized) and size not in facts.profile.sizes.values()
 
 
 def _model_takes_no_clip(facts: Facts) -> bool:
-    profile = BY_MODEL.get(facts.request.model)
-    return profile is not None and facts.clips > 0 and not profile.motion_control
+    return facts.profile is not None and facts.clips > 0 and not facts.profile.motion_control
 
 
 def _clip_is_too_long_for_image(facts: Facts) -> bool:
