@@ -100,7 +100,7 @@ def _claim(part: Path, path: Path) -> bool:
     except OSError:
         if path.exists():
             return False
-        os.replace(part, path)
+        part.replace(path)
     return True
 
 

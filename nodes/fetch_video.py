@@ -48,8 +48,8 @@ class KlingFetchVideo(io.ComfyNode):
             node_id=NODE,
             display_name="Kling Fetch Video",
             category="Kling",
-            description="Saves the films of a purchase and gives them as video, frames and sound: one item per result. Collecting is "
-            "free, also of an earlier purchase by its task_uuid.",
+            description="Saves the films of a purchase and gives them as video, frames and sound: one item per result. "
+            "Collecting is free, also of an earlier purchase by its task_uuid.",
             inputs=_inputs(),
             outputs=_outputs(),
             hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -60,7 +60,7 @@ class KlingFetchVideo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(  # noqa: PLR0913  one parameter per widget
+    def validate_inputs(  # noqa: PLR0913, PLR0917  one parameter per widget
         cls,
         task_uuid: str | None = None,
         filename_prefix: str | None = None,
@@ -114,14 +114,14 @@ class _Result:
 def _results(
     account: Account, record: Record, wanted: dict[str, Any], *, metadata: dict[str, str], cancelled: Callable[[], bool]
 ) -> list[_Result]:
-    """Write every film out first, then decode: what is paid lies complete in the output folder before a frame is touched."""
+    """Write every film out first, then decode: what is paid lies complete on disk before a frame is touched."""
     from . import film
 
     journal = purchase.WIRE.journal(account)
     sources = [journal.films / str(each.file) for each in record.films]
     infos = [film.probe(source) for source in sources]
     _check_together(infos, wanted)
-    abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos)]
+    abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos)]  # noqa: B905  3.10
     known_deliveries = dict(record.deliveries)
     placed = [
         delivery.deliver(
@@ -286,13 +286,15 @@ def _inputs() -> list[Any]:
         io.String.Input(
             "filename_prefix",
             default=DEFAULTS["filename_prefix"],
-            tooltip="Name of the file below ComfyUI's output folder; a number and the ending are added. May hold %date:yyyy-MM-dd%.",
+            tooltip="Name of the file below ComfyUI's output folder; a number and the ending are added. "
+            "May hold %date:yyyy-MM-dd%.",
         ),
         io.Combo.Input(
             "load_frames",
             options=list(LOAD_FRAMES),
             default=DEFAULTS["load_frames"],
-            tooltip="all: frames holds every chosen frame as float32 (5 s of 720p is about 1.7 GB). none: it costs nothing; use video.",
+            tooltip="all: frames holds every chosen frame as float32 (5 s of 720p is about 1.7 GB). "
+            "none: it costs nothing; use video.",
         ),
         io.Int.Input(
             "skip_first_frames",

@@ -43,31 +43,32 @@ class KlingGenerate(io.ComfyNode):
             node_id=NODE,
             display_name="Kling Generate",
             category="Kling",
-            description="Makes a film with Kling VIDEO 3.0 at Runware. Every film is paid once: the same inputs with the same "
-            "take give the film that was bought, also after a restart. Connect task to KlingFetchVideo.",
+            description="Makes a film with Kling VIDEO 3.0 at Runware. Every film is paid once: the same inputs with the "
+            "same take give the film that was bought, also after a restart. Connect task to KlingFetchVideo.",
             inputs=[*_sockets(), *_film_widgets(), *_purchase_widgets(), *_file_widgets()],
             outputs=[
                 KlingTask.Output(
-                    "task", display_name="task", tooltip="The purchase, to KlingFetchVideo, which gives film, frames and sound."
+                    "task", display_name="task", tooltip="The purchase: KlingFetchVideo gives its film, frames and sound."
                 ),
                 io.String.Output(
                     "task_uuid",
                     display_name="task_uuid",
-                    tooltip="The purchase's UUID. KlingFetchVideo collects it by this, also on another day, free of charge.",
+                    tooltip="The purchase's UUID. KlingFetchVideo collects it by this, also on another day, for free.",
                 ),
-                io.Float.Output("cost", display_name="cost", tooltip="USD as billed, all results together; 0 in a rehearsal."),
+                io.Float.Output("cost", display_name="cost", tooltip="USD as billed, all results; 0 in a rehearsal."),
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.prompt],
             **known(
                 io.Schema,
                 search_aliases=[
-                    "kling", "runware", "text to video", "image to video", "first last frame", "storyboard", "motion control",
+                    "kling", "runware", "text to video", "image to video", "first last frame", "storyboard",
+                    "motion control",
                 ],
             ),
         )  # fmt: skip
 
     @classmethod
-    def validate_inputs(  # noqa: PLR0913  one parameter per widget
+    def validate_inputs(  # noqa: PLR0913, PLR0917  one parameter per widget
         cls,
         reference_video_source: str | None = None,
         model: str | None = None,
@@ -223,7 +224,8 @@ def _sockets() -> list[Any]:
         io.Video.Input(
             "reference_video",
             optional=True,
-            tooltip="Motion control: the film whose motion is taken, 3 to 30 s (10 s if character_orientation is image). Uploaded once.",
+            tooltip="Motion control: the film whose motion is taken, 3 to 30 s (10 s if character_orientation is image). "
+            "Uploaded once.",
         ),
         io.String.Input(
             "reference_video_source",
@@ -251,7 +253,8 @@ def _film_widgets() -> list[Any]:
             default=DEFAULTS["duration"],
             min=limits.DURATION_MIN,
             max=limits.DURATION_MAX,
-            tooltip=f"Seconds of film, {limits.DURATION_MIN} to {limits.DURATION_MAX}. Shots with seconds of their own set it instead.",
+            tooltip=f"Seconds of film, {limits.DURATION_MIN} to {limits.DURATION_MAX}. "
+            "Shots with seconds of their own set it instead.",
         ),
         io.Boolean.Input(
             "sound",
@@ -276,13 +279,15 @@ def _purchase_widgets() -> list[Any]:
             min=1,
             max=LARGEST_TAKE,
             control_after_generate=False,
-            tooltip="The purchase's name: the same inputs with the same take are never bought twice. Raise it by one to buy another film.",
+            tooltip="The purchase's name: the same inputs with the same take are never bought twice. "
+            "Raise it by one to buy another film.",
         ),
         io.Combo.Input(
             "mode",
             options=list(MODES),
             default=DEFAULTS["mode"],
-            tooltip="generate buys. rehearse runs the whole graph with an animatic in the film's place: no key, no network, no cost.",
+            tooltip="generate buys. rehearse runs the whole graph with an animatic in the film's place: no key, no network, "
+            "no cost.",
         ),
         io.Float.Input(
             "max_cost",
@@ -308,7 +313,7 @@ def _file_widgets() -> list[Any]:
             "character_orientation",
             options=list(ORIENTATIONS),
             default=DEFAULTS["character_orientation"],
-            tooltip="Motion control only: whether the figure looks as in the reference image or as in the reference video.",
+            tooltip="Motion control only: whether the figure faces as in the reference image or as in the reference video.",
         ),
         io.Boolean.Input(
             "keep_original_sound",
@@ -326,7 +331,8 @@ def _file_widgets() -> list[Any]:
             default=DEFAULTS["output_quality"],
             min=limits.QUALITY_MIN,
             max=limits.QUALITY_MAX,
-            tooltip=f"Quality of the compression, {limits.QUALITY_MIN} to {limits.QUALITY_MAX}. Higher is better and larger.",
+            tooltip=f"Quality of the compression, {limits.QUALITY_MIN} to {limits.QUALITY_MAX}. "
+            "Higher is better and larger.",
         ),
         io.Combo.Input(
             "safety",
@@ -339,17 +345,19 @@ def _file_widgets() -> list[Any]:
             default=DEFAULTS["ttl"],
             min=0,
             max=LARGEST_TAKE,
-            tooltip=f"Seconds that Runware keeps the film: 0 (its own choice) or at least {limits.TTL_MIN}. It is fetched at once anyway.",
+            tooltip=f"Seconds that Runware keeps the film: 0 (its own choice) or at least {limits.TTL_MIN}. "
+            "It is fetched at once anyway.",
         ),
         io.String.Input(
             "webhook_url",
             default=DEFAULTS["webhook_url"],
-            tooltip="https address that Runware calls for each result. $KLING_NAME reads it from that environment variable.",
+            tooltip="https address that Runware calls for each result. "
+            "$KLING_NAME reads it from that environment variable.",
         ),
         io.String.Input(
             "upload_endpoint",
             default=DEFAULTS["upload_endpoint"],
-            tooltip="https address to which Runware also PUTs the film. $KLING_NAME reads it from that environment variable, "
-            "so that a signed URL stays out of the workflow.",
+            tooltip="https address to which Runware also PUTs the film. $KLING_NAME reads it from that environment "
+            "variable, so that a signed URL stays out of the workflow.",
         ),
     ]

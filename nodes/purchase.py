@@ -114,7 +114,7 @@ async def _move_bar(node_id: str | None, status: Status) -> None:
 def _cancelled(ticket: Ticket) -> str:
     if not ticket.sent:
         return f"cancelled before anything was sent. {NOT_BILLED}"
-    return f"cancelled; the purchase goes on and can be collected for free: run again. Task UUID: {ticket.status.task_uuid}"
+    return f"cancelled; the purchase goes on, collecting it is free: run again. Task UUID: {ticket.status.task_uuid}"
 
 
 def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
