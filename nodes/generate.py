@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import graph, host, pictures, purchase
+from . import fanout, graph, host, pictures, purchase
 from .compat import known
 from .labels import label
-from .runware import request as limits
+from .runware import limits
 from .runware.fields import ASPECT_RATIOS, MODES, ORIENTATIONS, TIMEOUT_MAX, WIDGETS, fault
 from .runware.profiles import PROFILES
 from .sockets import KlingElements, KlingFrameImages, KlingPrompt, KlingTask
@@ -107,66 +107,84 @@ class KlingGenerate(io.ComfyNode):
 
         Spends the price that the node shows, once for this request and take. Raises KlingError.
         """
-        from .runware import assemble, draft
+        from .runware import draft
 
         node_id = cls.hidden.unique_id
         node = label(NODE, node_id)
         settings = draft.settings(node=node, **widgets)
         graph.check(cls.hidden.prompt or {})
-        image, lines = await _picture(reference_image, node)
-        clip = await _clip(reference_video, node)
-        request = assemble.assemble(prompt, settings, frame_images, elements, image, clip)
-        order = _order(request, settings, node)
-        lines += assemble.warnings(request) + _notes(prompt, settings)
-        pictures.tell(lines, node=node, node_id=node_id)
-        where = purchase.account(rehearsal=settings.mode == "rehearse")
-        order = order(where.key)
-        ticket = purchase.WIRE.buy(where, order)
-        record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes)
-        host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
-        task = purchase.Task(record.task_uuid, where.rehearsal)
-        return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))
+        with fanout.siblings() as siblings:
+            return await _make(
+                settings, prompt, (frame_images, elements, reference_image, reference_video), siblings, node_id
+            )
 
 
-def _order(request: VideoInference, settings: draft.Settings, node: str) -> Any:
-    """Make the order, but for the key; refuse it above max_cost."""
+async def _make(
+    settings: draft.Settings,
+    prompt: draft.Prompt,
+    sockets: tuple[Any, Any, Any, Any],
+    siblings: fanout.Siblings,
+    node_id: str | None,
+) -> io.NodeOutput:
+    """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
+    from .runware import assemble
+
+    frame_images, elements, reference_image, reference_video = sockets
+    node = settings.node
+    image, lines = await _picture(reference_image, node)
+    clip = await _clip(reference_video, node)
+    request = assemble.assemble(prompt, settings, frame_images, elements, image, clip)
+    planned = _price(request, settings)
+    where = purchase.account(rehearsal=settings.mode == "rehearse")
+    if not where.rehearsal:
+        fanout.check(await siblings.count(), where.settings.max_fanout, planned, node)
+    lines += assemble.warnings(request) + _notes(prompt, settings)
+    pictures.tell(lines, node=node, node_id=node_id)
+    ticket = purchase.WIRE.buy(where, _order(request, settings, planned, where.key))
+    record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes)
+    host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
+    task = purchase.Task(record.task_uuid, where.rehearsal)
+    return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))
+
+
+def _price(request: VideoInference, settings: draft.Settings) -> Decimal | None:
+    """Give the planned USD; refuse it above max_cost. Raises BudgetError."""
     from .runware import assemble
     from .runware.errors import BudgetError
-    from .runware.identity import canonical
     from .runware.price import price, usd
-    from .runware.request import body, clips, public
-    from .runware.order import Order
 
     planned = price(request, settings.profile, assemble.reference_seconds(request))
     most = Decimal(str(settings.max_cost))
     if most and settings.mode == "generate" and (planned is None or planned > most):
-        what = (
-            "cannot be known before (motion control without a local clip)" if planned is None else f"is {usd(planned)}"
-        )
+        what = "cannot be known before (motion control)" if planned is None else f"is {usd(planned)}"
         raise BudgetError(
-            node=node,
+            node=settings.node,
             field="max_cost",
             value=usd(most),
             rule=f"the price of this run {what}.",
             next_step="Raise max_cost, or take fewer seconds or results, or no sound.",
         )
+    return planned
 
-    def complete(key: str) -> Order:
-        return Order(
-            canonical=canonical(request),
-            take=settings.take,
-            key=key,
-            price=planned,
-            number_results=request.number_results,
-            seconds=None if request.motion_control else request.duration,
-            model=request.model,
-            container=request.output_format.lower(),
-            public=public(request),
-            clips=clips(request),
-            body=partial(body, request),
-        )
 
-    return complete
+def _order(request: VideoInference, settings: draft.Settings, planned: Decimal | None, key: str) -> Order:
+    from .runware.identity import canonical
+    from .runware.order import Order
+    from .runware.request import body, clips, public
+
+    return Order(
+        canonical=canonical(request),
+        take=settings.take,
+        key=key,
+        price=planned,
+        number_results=request.number_results,
+        seconds=None if request.motion_control else request.duration,
+        model=request.model,
+        container=request.output_format.lower(),
+        public=public(request),
+        clips=clips(request),
+        body=partial(body, request),
+    )
 
 
 async def _picture(image: Any, node: str) -> tuple[Any, list[str]]:

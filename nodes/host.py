@@ -28,6 +28,14 @@ def interrupt() -> BaseException:
     return InterruptProcessingException()
 
 
+def execution() -> tuple[str, str]:
+    """Name the prompt and the node that are being executed; empty names outside of an execution."""
+    from comfy_execution.utils import get_executing_context
+
+    context = get_executing_context()
+    return (str(context.prompt_id), str(context.node_id)) if context is not None else ("", "")
+
+
 def status(node_id: str | None, text: str) -> None:
     """Show a line on the node, to the page that queued the prompt."""
     server = _server()
