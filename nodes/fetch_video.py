@@ -121,7 +121,7 @@ def _results(
     sources = [journal.films / str(each.file) for each in record.films]
     infos = [film.probe(source) for source in sources]
     _check_together(infos, wanted)
-    abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos)]  # noqa: B905  3.10
+    abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos, strict=True)]
     known_deliveries = dict(record.deliveries)
     placed = [
         delivery.deliver(
@@ -133,13 +133,13 @@ def _results(
             metadata=metadata,
             sidecar=about,
         )
-        for source, each, info, about in zip(sources, record.films, infos, abouts)
+        for source, each, info, about in zip(sources, record.films, infos, abouts, strict=True)
     ]
     if record.deliveries != known_deliveries:
         journal.put(record)
     return [
         _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled)
-        for place, info, about in zip(placed, infos, abouts)
+        for place, info, about in zip(placed, infos, abouts, strict=True)
     ]
 
 

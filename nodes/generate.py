@@ -43,12 +43,12 @@ class KlingGenerate(io.ComfyNode):
             node_id=NODE,
             display_name="Kling Generate",
             category="Kling",
-            description="Makes a film with Kling VIDEO 3.0 at Runware. Every film is paid once: the same inputs with the "
-            "same take give the film that was bought, also after a restart. Connect task to KlingFetchVideo.",
+            description="Makes a film with Kling VIDEO 3.0 at Runware. Every film is paid once: the same inputs with "
+            "the same take give the film that was bought, also after a restart. Connect task to KlingFetchVideo.",
             inputs=[*_sockets(), *_film_widgets(), *_purchase_widgets(), *_file_widgets()],
             outputs=[
                 KlingTask.Output(
-                    "task", display_name="task", tooltip="The purchase: KlingFetchVideo gives its film, frames and sound."
+                    "task", display_name="task", tooltip="The purchase; KlingFetchVideo gives its film and sound."
                 ),
                 io.String.Output(
                     "task_uuid",
@@ -242,8 +242,8 @@ def _sockets() -> list[Any]:
         io.Video.Input(
             "reference_video",
             optional=True,
-            tooltip="Motion control: the film whose motion is taken, 3 to 30 s (10 s if character_orientation is image). "
-            "Uploaded once.",
+            tooltip="Motion control: the film whose motion is taken, 3 to 30 s (10 s if character_orientation is "
+            "image). Uploaded once.",
         ),
         io.String.Input(
             "reference_video_source",
@@ -304,8 +304,8 @@ def _purchase_widgets() -> list[Any]:
             "mode",
             options=list(MODES),
             default=DEFAULTS["mode"],
-            tooltip="generate buys. rehearse runs the whole graph with an animatic in the film's place: no key, no network, "
-            "no cost.",
+            tooltip="generate buys. rehearse runs the whole graph with an animatic in the film's place: no key, "
+            "no network, no cost.",
         ),
         io.Float.Input(
             "max_cost",
@@ -331,7 +331,7 @@ def _file_widgets() -> list[Any]:
             "character_orientation",
             options=list(ORIENTATIONS),
             default=DEFAULTS["character_orientation"],
-            tooltip="Motion control only: whether the figure faces as in the reference image or as in the reference video.",
+            tooltip="Motion control only: whether the figure faces as in the reference image or as in the video.",
         ),
         io.Boolean.Input(
             "keep_original_sound",
