@@ -14,7 +14,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from kling.nodes.runware.simulator import MODERATED, Fault, Faults, Simulator
 
 API = "https://api.runware.ai/v1"
@@ -151,7 +150,6 @@ def test_a_task_runs_from_acknowledgement_to_a_billed_film():
 @pytest.mark.parametrize("output_format", ["MP4", "MOV"])
 def test_the_default_film_is_whole_boxes_of_the_right_size_and_seconds(output_format):
     import av
-
     from kling.nodes.runware.simulator import tiny_film
 
     film = tiny_film.render(task(outputFormat=output_format, duration=7), 0)

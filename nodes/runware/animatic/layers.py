@@ -16,6 +16,7 @@ from .storyboard import Element, Shot, Still, Storyboard
 
 Planes = NDArray[np.uint8]
 
+GRAIN = 256
 WHITE = (255, 255, 255, 255)
 SOFT = (255, 255, 255, 170)
 MATRIX = np.array(
@@ -58,9 +59,8 @@ def overlay(picture: Image.Image) -> Overlay:
 
 
 def _stack(y: NDArray[np.float32], u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width = y.shape
-    small = [plane.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3)).ravel() for plane in (u, v)]
-    return np.concatenate([y, np.concatenate(small).reshape(-1, width)])
+    small = [plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2] for plane in (u, v)]
+    return np.concatenate([y, np.concatenate([plane.ravel() for plane in small]).reshape(-1, y.shape[1]) / 4])
 
 
 def unit(board: Storyboard) -> float:
@@ -93,14 +93,20 @@ def backdrop(board: Storyboard, words: str, light: float) -> Image.Image:
     hue = chance[0] / 255
     dark = np.array(colorsys.hsv_to_rgb(hue, 0.55, 0.13), dtype=np.float32)
     bright = np.array(colorsys.hsv_to_rgb((hue + 0.07) % 1, 0.5, 0.62), dtype=np.float32)
-    y, x = np.mgrid[0 : board.height, 0 : board.width].astype(np.float32)
-    longest = max(board.width, board.height)
-    distance = np.hypot(x - light * board.width, y - (0.18 + 0.2 * chance[1] / 255) * board.height) / longest
-    glow = np.exp(-((distance / 0.42) ** 2))[..., None]
-    fall = (1 - 0.55 * y / board.height)[..., None]
-    grain = np.random.default_rng(chance[2]).normal(0, 1.3, (board.height, board.width, 1))
-    rgb = (dark * fall + (bright - dark) * glow * 0.8) * 255 + grain
+    longest = 0.42 * max(board.width, board.height)
+    across = (np.arange(board.width, dtype=np.float32) - light * board.width) / longest
+    y = np.arange(board.height, dtype=np.float32)
+    down = (y - (0.18 + 0.2 * chance[1] / 255) * board.height) / longest
+    glow = 0.8 * np.outer(np.exp(-(down**2)), np.exp(-(across**2)))[..., None]
+    fall = (1 - 0.55 * y / board.height)[:, None, None]
+    rgb = 255 * (dark * fall + (bright - dark) * glow) + _grain(board.height, board.width)[..., None]
     return Image.fromarray(np.rint(rgb).clip(0, 255).astype(np.uint8))
+
+
+def _grain(height: int, width: int) -> NDArray[np.float32]:
+    """Give the noise without which a dark gradient shows steps; one tile over and over."""
+    tile = np.random.default_rng(0).normal(0, 1.3, (GRAIN, GRAIN)).astype(np.float32)
+    return np.tile(tile, (height // GRAIN + 1, width // GRAIN + 1))[:height, :width]
 
 
 def slate(board: Storyboard, shot: Shot, light: float) -> Image.Image:
@@ -108,8 +114,10 @@ def slate(board: Storyboard, shot: Shot, light: float) -> Image.Image:
     room = backdrop(board, shot.prompt, light)
     draw, scale = ImageDraw.Draw(room, "RGBA"), unit(board)
     if len(board.shots) > 1:
-        face = font("0", round(300 * scale), lettering.BOLD)
-        draw.text((board.width / 2, board.height * 0.36), str(shot.number), (255, 255, 255, 26), face, anchor="mm")
+        number = Image.new("L", room.size)
+        middle, face = (board.width / 2, board.height * 0.36), font("0", round(300 * scale), lettering.BOLD)
+        ImageDraw.Draw(number).text(middle, str(shot.number), 30, face, anchor="mm")
+        room.paste((255, 255, 255), mask=number)
     side, thick = 46 * scale, max(1, round(2 * scale))
     for x, inwards in ((0.1 * board.width, side), (0.9 * board.width, -side)):
         for y, down in ((0.14 * board.height, side), (0.58 * board.height, -side)):
@@ -184,12 +192,12 @@ def _caption(draw: ImageDraw.ImageDraw, board: Storyboard, shot: Shot) -> float:
     small = font(board.footer, round(15 * scale))
     bottom = board.height - 24 * scale
     draw.text((left, bottom - 22 * scale), board.footer, SOFT, small, anchor="ls")
-    bottom -= 50 * scale
-    width = board.width - 2 * left
+    bottom -= 58 * scale
+    width = round(board.width - 2 * left)
     if board.negative:
         without = lettering.shorten(f"without: {board.negative}", font(board.negative, round(16 * scale)), width)
         draw.text((left, bottom), without, SOFT, font(without, round(16 * scale)), anchor="ls")
-        bottom -= 30 * scale
+        bottom -= 34 * scale
     sizes = tuple(round(size * scale) for size in (34, 29, 25, 21, 18, 16))
     face, lines, pitch = lettering.fit(shot.prompt, sizes, width, round(board.height * 0.31))
     for place, line in enumerate(reversed(lines)):
@@ -213,7 +221,8 @@ def _inset(canvas: Image.Image, board: Storyboard, element: Element, place: int)
         draw.text((side / 2, side / 2), element.note or "picture", (200, 205, 215), face, anchor="mm")
     canvas.paste(tile, (x, y), shape)
     draw = ImageDraw.Draw(canvas)
-    draw.rounded_rectangle((x, y, x + side - 1, y + side - 1), round(14 * scale), outline=SOFT, width=max(1, round(scale)))
+    edge = (x, y, x + side - 1, y + side - 1)
+    draw.rounded_rectangle(edge, round(14 * scale), outline=SOFT, width=max(1, round(scale)))
     name = f"@{element.name}" + (f"  {element.note}" if shown and element.note else "")
     face = font(name, round(16 * scale))
     draw.text((x + side, y + side + 14 * scale), name, WHITE, face, anchor="rm")

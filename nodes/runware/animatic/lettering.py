@@ -9,7 +9,8 @@ from PIL import ImageFont
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 LATIN = ("Inter-Regular.ttf", "segoeui.ttf", "HelveticaNeue.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "arial.ttf")
-BOLD = ("Inter-Bold.ttf", "segoeuib.ttf", "HelveticaNeue.ttc", "NotoSans-Bold.ttf", "DejaVuSans-Bold.ttf", "arialbd.ttf")
+BOLD = ("Inter-Bold.ttf", "segoeuib.ttf", "HelveticaNeue.ttc", "NotoSans-Bold.ttf", "DejaVuSans-Bold.ttf",
+        "arialbd.ttf")  # fmt: skip
 FIXED = ("DejaVuSansMono.ttf", "consola.ttf", "Menlo.ttc", "LiberationMono-Regular.ttf", "cour.ttf")
 EAST_ASIAN = (
     "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "SourceHanSans-Regular.ttc", "msyh.ttc", "YuGothM.ttc",

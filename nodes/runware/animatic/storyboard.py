@@ -107,7 +107,7 @@ def read(request: dict[str, Any], index: int, *, rehearsal: bool) -> Storyboard:
 def _frames(inputs: dict[str, Any]) -> tuple[Still | None, Still | None]:
     found: list[Still | None] = [None, None]
     for place, frame in enumerate(inputs.get("frameImages", ())[:2]):
-        value = frame.get("image") if isinstance(frame, dict) else frame
+        value = frame["image"] if isinstance(frame, dict) else frame
         named = frame.get("frame") if isinstance(frame, dict) else None
         found[PLACES.get(named, place)] = still(value)
     if not any(found) and inputs.get("referenceImages"):

@@ -16,6 +16,18 @@ from .spoil import spoil_answer
 
 Failure = Literal["refused", "connect_timeout", "no_answer", "reset"]
 
+UNHEARD: dict[str, Failure] = {
+    "refused": "refused",
+    "connect_timeout": "connect_timeout",
+    "lost_before": "no_answer",
+    "late": "no_answer",
+    "hang": "no_answer",
+    "reset_before": "reset",
+}
+"""How a fault shows when nothing is done, or not yet."""
+UNANSWERED: dict[str, Failure] = {"lost_after": "no_answer", "reset_after": "reset"}
+"""How a fault shows when everything has been done."""
+
 DRY_RUN = "x-runware-dry-run"
 HTML = b"<!DOCTYPE html><html><head><title>503</title></head><body><h1>Please wait</h1></body></html>"
 FOREIGN_UUID = "00000000-0000-4000-8000-000000000000"
@@ -123,29 +135,23 @@ def _authenticated(tasks: list[Row], header: str | None, key: str | None) -> lis
 
 def converse(service: Service, request: Request, tasks: list[Row], fault: Fault | None, now: float) -> Reply:
     """Answer a request whose tasks have been read, with what goes wrong in it."""
-    kind = fault.kind if fault else ""
     if fault is None:
         return answer_tasks(service, request, tasks, now)
-    if kind in ("refused", "connect_timeout"):
-        return Reply(failure="refused" if kind == "refused" else "connect_timeout")
+    kind = fault.kind
     if kind == "late":
         arrival = now + (request.patience or 0.0) + fault.seconds
         service.late += [(arrival, task) for task in tasks]
-        return Reply(failure="no_answer")
-    if kind in ("lost_before", "hang"):
-        return Reply(failure="no_answer")
-    if kind == "reset_before":
-        return Reply(failure="reset")
-    if kind in ("status", "html", "outage") and not fault.accepted:
+    if kind in UNHEARD:
+        return Reply(failure=UNHEARD[kind])
+    bare = kind in ("status", "html", "outage")
+    if bare and not fault.accepted:
         return refuse(fault, tasks)
     reply = answer_tasks(service, request, tasks, now)
-    if kind in ("lost_after", "reset_after"):
-        return Reply(failure="no_answer" if kind == "lost_after" else "reset")
-    if kind in ("status", "html"):
-        return refuse(fault, tasks)
+    if kind in UNANSWERED:
+        return Reply(failure=UNANSWERED[kind])
     if kind == "unfinished":
         return _unfinished(service, reply, fault, now)
-    return spoil_answer(reply, fault, tasks)
+    return refuse(fault, tasks) if bare else spoil_answer(reply, fault, tasks)
 
 
 def _unfinished(service: Service, reply: Reply, fault: Fault, now: float) -> Reply:

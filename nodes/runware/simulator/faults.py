@@ -39,6 +39,7 @@ DOWNLOADS = (
 KINDS = frozenset(NEVER_SENT + LOST + ANSWERS + FATES + DOWNLOADS)
 STATUS = re.compile(r"(?P<status>\d{3})(?P<accepted> after)?(?: (?P<body>json|html|empty|foreign))?")
 Body = Literal["json", "html", "empty", "foreign"]
+BODIES: dict[str, Body] = {"json": "json", "html": "html", "empty": "empty", "foreign": "foreign"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Fault:
             "status",
             status=int(found["status"]),
             accepted=bool(found["accepted"]),
-            body=found["body"] or "json",
+            body=BODIES[found["body"] or "json"],
         )
 
     def offset(self, size: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .exchange import HTML, Reply, Request, refuse
+from .exchange import HTML, UNHEARD, Reply, Request, refuse
 from .faults import Fault
 from .service import Service
 from .spoil import spoil_file, vary
@@ -34,27 +34,29 @@ class Films:
 
     async def download(self, request: Request, fault: Fault | None, now: float) -> Reply:
         """Answer GET or HEAD of a result address."""
-        kind = fault.kind if fault else ""
-        if kind in ("refused", "connect_timeout"):
-            return Reply(failure="refused" if kind == "refused" else "connect_timeout")
-        if kind in ("lost_before", "hang"):
-            return Reply(failure="no_answer")
-        if kind == "reset_before":
-            return Reply(failure="reset")
-        if fault and kind in ("status", "html", "outage"):
-            return refuse(fault, [])
-        if fault and kind == "redirect":
-            return Reply(302, [("location", fault.text or "https://elsewhere.example/film.mp4")], HTML)
-        if kind == "changed":
-            self.changes += 1
+        if fault and (early := self._early(fault)):
+            return early
         film = await self._film(request.path, now)
         if film is None:
             return Reply(404, [("content-type", "application/xml")], GONE)
+        kind = fault.kind if fault else ""
         ranged = None if kind == "range_ignored" else request.headers.get("range")
         reply = _file(vary(film, self.changes, request.path.rpartition(".")[2]), request, ranged)
         if fault and kind not in ("changed", "range_ignored"):
             reply = spoil_file(reply, fault)
         return reply if request.method == "GET" else Reply(reply.status, reply.headers)
+
+    def _early(self, fault: Fault) -> Reply | None:
+        """Give the reply to a download that never comes to its file."""
+        if fault.kind in UNHEARD:
+            return Reply(failure=UNHEARD[fault.kind])
+        if fault.kind in ("status", "html", "outage"):
+            return refuse(fault, [])
+        if fault.kind == "redirect":
+            return Reply(302, [("location", fault.text or "https://elsewhere.example/film.mp4")], HTML)
+        if fault.kind == "changed":
+            self.changes += 1
+        return None
 
     async def _film(self, path: str, now: float) -> bytes | None:
         found = NAME.fullmatch(path)

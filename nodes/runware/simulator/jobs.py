@@ -53,9 +53,7 @@ class Job:
         prompts = [self.task.get("positivePrompt", "")]
         klingai = self.task.get("providerSettings", {}).get("klingai", {})
         prompts += [shot["prompt"] for shot in klingai.get("multiPrompt", ())]
-        if any(MODERATED in prompt for prompt in prompts):
-            self.fate = MODERATION
-        elif self.fate and self.fate.kind == "moderated":
+        if any(MODERATED in prompt for prompt in prompts) or (self.fate and self.fate.kind == "moderated"):
             self.fate = MODERATION
         if self.fate and self.fate.kind == "slow":
             self.seconds += self.fate.seconds * 60

@@ -50,4 +50,5 @@ def cost_of_one_result(task: dict[str, Any]) -> float:
     settings = task.get("providerSettings", {}).get("klingai", {})
     dear = settings.get("sound", False) or bool(task.get("inputs", {}).get("referenceVideos"))
     rate = model.sounding if dear else model.silent
-    return rate * task.get("duration", DEFAULT_DURATION) / MICRO
+    seconds: int = task.get("duration", DEFAULT_DURATION)
+    return rate * seconds / MICRO

@@ -7,9 +7,10 @@ The order is the real service's: unknown names, missing parameters, prompts, val
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-from .media import MediaStore
+from .media import Kind, MediaStore
 from .models import DEFAULT_DURATION, MODELS, Model
 from .refusal import Refusal
 from .values import array, boolean, integer, invalid, missing, names, one_of, text, uri, uuid_v4
@@ -21,6 +22,7 @@ TASK = (
 )  # fmt: skip
 INPUTS = ("referenceImages", "frameImages", "referenceVideos", "elements")
 ELEMENT = ("id", "description", "frontalImage", "images", "videos", "voices", "tags")
+ELEMENT_MEDIA: tuple[tuple[str, Kind], ...] = (("images", "image"), ("videos", "video"), ("voices", "audio"))
 KLINGAI = ("characterOrientation", "keepOriginalSound", "multiPrompt", "shotType", "sound")
 TAGS = ("Hottest", "Character", "Animal", "Item", "Costume", "Scene", "Effect", "Others")
 FRAMES = {"first": "first", 0: "first", "0": "first", "last": "last", -1: "last", "-1": "last"}
@@ -46,12 +48,14 @@ def check(task: dict[str, Any], media: MediaStore, *, refuse_doubtful: bool) -> 
 
 def inputs_of(task: dict[str, Any]) -> dict[str, Any]:
     """Give the task's `inputs`, empty if there are none."""
-    return task.get("inputs", {})
+    inputs: dict[str, Any] = task.get("inputs", {})
+    return inputs
 
 
 def settings_of(task: dict[str, Any]) -> dict[str, Any]:
     """Give the task's `providerSettings.klingai`, empty if there are none."""
-    return task.get("providerSettings", {}).get("klingai", {})
+    settings: dict[str, Any] = task.get("providerSettings", {}).get("klingai", {})
+    return settings
 
 
 def _model(task: dict[str, Any]) -> Model:
@@ -116,8 +120,8 @@ def _prompts(task: dict[str, Any]) -> None:
 
 
 def _values(task: dict[str, Any]) -> None:
-    checks = {
-        "taskUUID": lambda path, value: uuid_v4(path, value),
+    checks: dict[str, Callable[[str, Any], object]] = {
+        "taskUUID": uuid_v4,
         "outputType": lambda path, value: one_of(path, value, ("URL",)),
         "outputFormat": lambda path, value: one_of(path, value, ("MP4", "WEBM", "MOV")),
         "outputQuality": lambda path, value: integer(path, value, 20, 99),
@@ -196,15 +200,16 @@ def _element(path: str, element: dict[str, Any]) -> None:
 def _media(task: dict[str, Any], media: MediaStore) -> None:
     inputs = inputs_of(task)
     _frames(inputs.get("frameImages"), media)
-    for name, kind, inline in (("referenceImages", "image", True), ("referenceVideos", "video", False)):
+    references: tuple[tuple[str, Kind], ...] = (("referenceImages", "image"), ("referenceVideos", "video"))
+    for name, kind in references:
         if name in inputs:
             for value in array(f"inputs.{name}", inputs[name], 1, None):
-                media.check(f"inputs.{name}", value, kind, inline=inline)
+                media.check(f"inputs.{name}", value, kind, inline=kind == "image")
     for element in inputs.get("elements", ()):
         path = "inputs.elements"
         if "frontalImage" in element:
             media.check(f"{path}.frontalImage", element["frontalImage"], "image", inline=True)
-        for name, kind in (("images", "image"), ("videos", "video"), ("voices", "audio")):
+        for name, kind in ELEMENT_MEDIA:
             for value in element.get(name, ()):
                 media.check(f"{path}.{name}", value, kind, inline=kind == "image")
 

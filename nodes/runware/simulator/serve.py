@@ -49,7 +49,7 @@ class Served:
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> Served:  # noqa: PYI034  typing.Self came with Python 3.11
         return self
 
     def __exit__(

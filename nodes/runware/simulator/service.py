@@ -76,27 +76,30 @@ class Service:
     def answer(self, task: Row, now: float, *, dry: bool = False) -> Answer:
         """Do one task. A refusal becomes an answer with its error row and status."""
         try:
-            kind = task.get("taskType")
-            if kind is None:
-                raise missing("taskType")
-            known: dict[object, Callable[[Row, float], Answer]] = {
-                "videoInference": self._dry_run if dry else self._submit,
-                "getResponse": self._poll,
-                "getTaskDetails": self._details,
-                "mediaStorage": self._store,
-                "imageUpload": self._upload_image,
-                "accountManagement": self._account,
-                "ping": self._ping,
-            }
-            if not isinstance(kind, str) or kind not in known:
-                message = f"Unsupported task type '{kind}'."
-                raise Refusal("unsupportedTaskType", message, parameter="taskType", allowedValues=list(known))
-            answer = known[kind](task, now)
+            answer = self._of_type(task, dry=dry)(task, now)
         except Refusal as refusal:
             answer = Answer(errors=[refusal.row(task)], status=refusal.status)
         if task.get("taskType") == "videoInference" and isinstance(task.get("taskUUID"), str):
             self.last[task["taskUUID"].lower()] = (task, answer)
         return answer
+
+    def _of_type(self, task: Row, *, dry: bool) -> Callable[[Row, float], Answer]:
+        if "taskType" not in task:
+            raise missing("taskType")
+        known: dict[str, Callable[[Row, float], Answer]] = {
+            "videoInference": self._dry_run if dry else self._submit,
+            "getResponse": self._poll,
+            "getTaskDetails": self._details,
+            "mediaStorage": self._store,
+            "imageUpload": self._upload_image,
+            "accountManagement": self._account,
+            "ping": self._ping,
+        }
+        kind = task["taskType"]
+        if not isinstance(kind, str) or kind not in known:
+            message = f"Unsupported task type '{kind}'."
+            raise Refusal("unsupportedTaskType", message, parameter="taskType", allowedValues=list(known))
+        return known[kind]
 
     def running(self, task_uuid: str, now: float) -> Job | None:
         """Give the newest job of a task UUID that the service still remembers."""
@@ -116,7 +119,8 @@ class Service:
         check(task, self.media, refuse_doubtful=self.refuse_doubtful)
         task_uuid = task["taskUUID"].lower()
         earlier = self.jobs.get(task_uuid, [])
-        if self.dedupe == "forever" and earlier or self.dedupe == "running" and any(now < job.ends for job in earlier):
+        running = any(now < job.ends for job in earlier)
+        if (self.dedupe == "forever" and earlier) or (self.dedupe == "running" and running):
             message = f"The taskUUID '{task['taskUUID']}' is already in use. Each task must have a unique taskUUID."
             raise Refusal("conflictTaskUUID", message, parameter="taskUUID", type="string")
         self._reserve(task)

@@ -45,10 +45,10 @@ def missing(*paths: str) -> Refusal:
     return Refusal(code("missing", paths[0]), f"Missing required parameter: '{shown}'.", parameter=parameter)
 
 
-def invalid(path: str, rule: str, kind: str, **fields: object) -> Refusal:
+def invalid(path: str, rule: str, kind: str) -> Refusal:
     """Make the refusal for a value that breaks its rule. `kind` is the JSON type the service expects."""
     message = f"Invalid value for '{path}' parameter. {rule}"
-    return Refusal(code("invalid", path), message, parameter=path, type=kind, **fields)
+    return Refusal(code("invalid", path), message, parameter=path, type=kind)
 
 
 def obj(path: str, value: object) -> dict[str, Any]:
@@ -104,8 +104,9 @@ def one_of(path: str, value: object, allowed: tuple[object, ...]) -> None:
     """Take one of the listed values; `false` is not 0."""
     if isinstance(value, bool) or not isinstance(value, str | int) or value not in allowed:
         listed = ", ".join(f"'{each}'" for each in allowed)
-        rule = f"Allowed values are: {listed}."
-        raise invalid(path, rule, "string", allowedValues=list(allowed))
+        message = f"Invalid value for '{path}' parameter. Allowed values are: {listed}."
+        fields = {"parameter": path, "type": "string", "allowedValues": list(allowed)}
+        raise Refusal(code("invalid", path), message, status=400, **fields)
 
 
 def uri(path: str, value: object) -> None:
