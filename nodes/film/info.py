@@ -65,7 +65,7 @@ def probe(path: Path) -> FilmInfo:
         rotation = turn(frame)
         width, height = stream.width, stream.height
         audio = container.streams.audio[0] if container.streams.audio else None
-        count = stream.frames or _count_frames(path)
+        count = stream.frames or count_frames(path)
         seconds = _track_seconds(container, stream)
         rate = stream.average_rate or stream.guessed_rate or Fraction(count / seconds).limit_denominator(1001)
         return FilmInfo(
@@ -152,7 +152,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     raise FilmError(f"{path} has no frame in it.", next_step="The file was left as it is.")
 
 
-def _count_frames(path: Path) -> int:
-    """Count the frames of a container that does not declare them, by walking over its packets."""
+def count_frames(path: Path) -> int:
+    """Count the frames a player shows, by walking over the packets."""
     with opened(path) as container:
-        return sum(shown for _, shown in shown_packets(container, container.streams.video[0]))
+        return sum(shown for _, shown in shown_packets(container, picture_track(container, path)))

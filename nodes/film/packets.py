@@ -8,7 +8,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from .info import FilmError, opened
+from .info import FilmError, count_frames, opened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,13 +27,15 @@ def remux(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
     `target` ends in .mp4, .mov or .webm, the kind of `source`; it appears whole or not at all, and its bytes are on the disk.
 
     Raises:
-        FilmError: the file cannot be read, or its tracks do not fit this container.
+        FilmError: the file cannot be read, its tracks do not fit this container, or a frame would be lost on the way.
         OSError: the folder cannot be written.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         _copy(source, part, FORMATS[target.suffix.lower()], metadata)
+        if count_frames(part) != count_frames(source):
+            raise FilmError(f"{source} cannot be copied into {target.suffix} frame for frame by this PyAV.")
         with part.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(part, target)
