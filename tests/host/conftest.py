@@ -13,6 +13,7 @@ from kling.nodes.runware.simulator.faults import Faults
 from kling.nodes.runware.simulator.serve import Served
 
 from host.comfy import Comfy
+from host.footage import render
 from host.service import KEY
 
 HERE = Path(__file__).parent
@@ -32,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
     """The simulated service on a socket of this machine, for the whole session."""
-    with Simulator(key=KEY, threads=True).serve() as served:
+    with Simulator(key=KEY, render=render, threads=True).serve() as served:
         yield served
 
 

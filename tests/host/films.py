@@ -41,6 +41,7 @@ def add_film(graph: Graph, text: str = "a harbour at dawn", **generate: Any) -> 
 
 def film_paths(comfy: Comfy, run: Run, fetch: Node) -> list[Path]:
     """List the files a KlingFetchVideo showed, as a program reads them from /history."""
+    assert run.status == "success", run.why
     shown = run.outputs[fetch.id]["images"]
     return [comfy.output / file["subfolder"] / file["filename"] for file in shown]
 

@@ -92,6 +92,12 @@ class Run:
         return next((event.data for event in self.events if event.type == "execution_error"), {})
 
     @property
+    def why(self) -> str:
+        """Why it failed, in ComfyUI's words and with its traceback, for whoever reads a failed test."""
+        lines = [self.error.get("node_type", self.status), self.error.get("exception_message", "")]
+        return "\n".join([*lines, *self.error.get("traceback", [])])
+
+    @property
     def cached(self) -> list[str]:
         """The ids of the nodes ComfyUI did not run again."""
         return next((list(event.data["nodes"]) for event in self.events if event.type == "execution_cached"), [])

@@ -10,7 +10,7 @@ from host.service import purchases
 def test_a_film_lies_in_the_output_folder_beside_its_sidecar(comfy, service, key, take):
     graph, film = text_to_video(comfy.object_info, take=take)
     run = comfy.run(graph)
-    assert run.status == "success", run.error
+    assert run.status == "success", run.why
     (path,) = film_paths(comfy, run, film.fetch)
     assert path.stat().st_size > 1000
     assert path.parent == comfy.output / "video"
@@ -26,7 +26,7 @@ def test_every_output_of_the_film_flows_on_through_the_graph(comfy, service, key
     count = graph.add("PreviewAny", source=film.fetch["frame_count"])
     path = graph.add("PreviewAny", source=film.fetch["file_path"])
     run = comfy.run(graph)
-    assert run.status == "success", run.error
+    assert run.status == "success", run.why
     assert len(run.outputs[frames.id]["images"]) == int(run.outputs[count.id]["text"][0])
     assert len(run.outputs[last.id]["images"]) == 1
     assert run.outputs[path.id]["text"] == [str(file) for file in film_paths(comfy, run, film.fetch)]
@@ -90,7 +90,7 @@ def test_an_earlier_purchase_is_collected_by_its_task_uuid(comfy, service, key, 
 def test_a_rehearsal_needs_no_key_and_sends_nothing(comfy, service, take):
     graph, film = text_to_video(comfy.object_info, take=take, mode="rehearse", duration=3)
     run = comfy.run(graph)
-    assert run.status == "success", run.error
+    assert run.status == "success", run.why
     assert film_paths(comfy, run, film.fetch)
     assert service.requests == []
 
