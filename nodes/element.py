@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import host, pictures, tensors
+from . import host, pictures
 from .compat import known
 from .labels import label
-from .runware import draft
 from .runware.fields import WIDGETS, fault, read
 from .runware.limits import ELEMENT_ID_MAX, ELEMENT_IMAGES_MAX, ELEMENT_TAGS, ELEMENTS_MAX
 from .sockets import KlingElements as ElementsSocket
+
+if TYPE_CHECKING:
+    from .runware import draft
 
 DEFAULTS = {name: widget.default for name, widget in WIDGETS["KlingElement"].items()}
 
@@ -83,6 +85,8 @@ class KlingElement(io.ComfyNode):
         previous: draft.Elements | None = None,
     ) -> io.NodeOutput:
         """Encode the pictures, write video and voice to files, and add the element to the chain."""
+        from .runware import draft
+
         node = label("KlingElement", cls.hidden.unique_id)
         widgets = {
             "element_id": element_id,
@@ -104,6 +108,8 @@ async def _encoded(
     frontal_image: Any, images: Any, video: Any, voice: Any, *, node: str
 ) -> tuple[dict[str, Any], list[str]]:
     """What is connected, as it can be sent, by the name of its input; and what is to be said about it."""
+    from . import tensors
+
     given: dict[str, Any] = {}
     lines: list[str] = []
     if frontal_image is not None:

@@ -9,7 +9,6 @@ from comfy_api.latest import io
 from . import pictures
 from .compat import known
 from .labels import label
-from .runware import draft
 from .runware.fields import ENCODINGS, WIDGETS, fault, read
 from .runware.media import LONGEST_SIDE
 from .sockets import KlingFrameImages as FrameImagesSocket
@@ -103,6 +102,8 @@ class KlingFrameImages(io.ComfyNode):
         last_frame: Any = None,
     ) -> io.NodeOutput:
         """Encode the pictures, [1, height, width, channels] each, and choose where each of them stands."""
+        from .runware import draft
+
         node = label("KlingFrameImages", cls.hidden.unique_id)
         widgets = {
             "first_frame_source": first_frame_source,

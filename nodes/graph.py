@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .labels import label
-from .runware import assemble, draft
 from .runware.errors import InputError
 from .runware.fields import WIDGETS
 from .runware.media import Source
@@ -146,6 +145,8 @@ def _widgets(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build(kind: str, name: str, widgets: dict[str, Any], sockets: dict[str, Any]) -> Any:
+    from .runware import assemble, draft
+
     if kind == "KlingPrompt":
         return draft.prompt(node=name, **widgets, **sockets)
     if kind == "KlingFrameImages":

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from . import host, tensors
+from . import host
 from .runware import media
 
 logger = logging.getLogger("kling")
@@ -25,6 +25,8 @@ async def encode(
 def _encode(
     image: Any, *, node: str, field: str, encoding: media.Encoding, max_side: int
 ) -> tuple[media.Picture, list[str]]:
+    from . import tensors
+
     pixels = tensors.one_picture(image, node=node, field=field)
     return _finish(pixels, field=field, encoding=encoding, max_side=max_side)
 
@@ -35,6 +37,8 @@ async def encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[t
 
 
 def _encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
+    from . import tensors
+
     finished = [
         _finish(pixels, field=f"{field} {number}", encoding="png", max_side=MAX_SIDE)
         for number, pixels in enumerate(tensors.pictures(image, node=node, field=field, most=most), start=1)

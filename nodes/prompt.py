@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from comfy_api.latest import io
 
 from .compat import known
 from .labels import label
-from .runware import draft
 from .runware.fields import SHOT_TYPES, WIDGETS, fault
 from .runware.limits import DURATION_MAX, DURATION_MIN, PROMPT_MAX, PROMPT_MIN, SHOTS_MAX
 from .sockets import KlingPrompt as PromptSocket
+
+if TYPE_CHECKING:
+    from .runware import draft
 
 DEFAULTS = {name: widget.default for name, widget in WIDGETS["KlingPrompt"].items()}
 
@@ -104,6 +108,8 @@ class KlingPrompt(io.ComfyNode):
         previous: draft.Prompt | None = None,
     ) -> io.NodeOutput:
         """Add this prompt to the chain."""
+        from .runware import draft
+
         return io.NodeOutput(
             draft.prompt(
                 positive_prompt=positive_prompt,
