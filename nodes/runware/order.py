@@ -40,6 +40,8 @@ class Timing:
     overlong: float = 1_800.0
     """After this long a render no longer counts against the purchases at once."""
     lock_pause: float = 0.5
+    expected: tuple[float, ...] = ()
+    """Seconds that renders are taken to last until there is a history; empty where nobody can say."""
 
 
 @dataclass(frozen=True)

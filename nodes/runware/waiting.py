@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import tell
 from .fetching import fetch_early
 from .journal import State
-from .pace import next_wait
+from .pace import HISTORY_NEEDED, next_wait
 from .sending import MESSAGE_KEPT
 from .verdict import Sighting, said
 
@@ -23,7 +23,8 @@ async def wait(purchase: Purchase) -> None:
     record = purchase.record
     watch = Watch(asyncio.get_running_loop().time)
     kind = f"{record.model} {record.seconds}"
-    purchase.status.durations = tuple(purchase.journal.durations(kind))
+    history = tuple(purchase.journal.durations(kind))
+    purchase.status.durations = history if len(history) >= HISTORY_NEEDED else purchase.timing.expected
     purchase.status.accepted_at = record.accepted_at
     while record.state is State.ACCEPTED:
         purchase.status.words = "accepted" if not watch.trouble else f"accepted; {watch.trouble}"

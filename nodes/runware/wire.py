@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from .client import Client, hide_from_logs
 from .files import Disk
 from .journal import Journal, Record, State, lock_place
+from .order import Timing
 from .task import Purchase
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ THREAD_NAME = "kling-wire"
 REHEARSAL_KEY = "rehearsal"
 REHEARSAL_LATENCY = 0.5
 """Seconds from acceptance to the animatic, beside the time it takes to draw."""
+REHEARSAL_TIMING = Timing(expected=(0.6, 1.0, 2.0, 4.0))
 EXCHANGES_KEPT = 200
 
 
@@ -174,6 +176,7 @@ class Wire:
             journal=journal,
             settings=account.settings,
             places=self._place(account),
+            timing=REHEARSAL_TIMING if account.rehearsal else None,
         )
         running = Running(purchase)
 
