@@ -28,6 +28,7 @@ async def fetch_early(purchase: Purchase) -> None:
 async def fetch(purchase: Purchase) -> None:
     """Fetch every film that is not here yet; the record then says COMMITTED."""
     record = purchase.record
+    purchase.status.accepted_at = None  # the render is over
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
     missing: list[Film] = []
     for film in record.films:

@@ -155,11 +155,20 @@ class Wire:
         with self._guard:
             loop = self._started()
             key = (str(account.folder), name)
-            running = self._running.get(key)
+            running = self._running.get(key) or self._by_uuid(*key)
             if running is None or running.given_up or running.future.done():
                 running = self._running[key] = self._start(loop, account, order, work, key)
             running.waiting += 1
             return Ticket(self, running)
+
+    def _by_uuid(self, folder: str, task_uuid: str) -> Running | None:
+        """Find a purchase that somebody else is buying just now, for who wants to collect it."""
+        found = (
+            running
+            for (where, _), running in self._running.items()
+            if where == folder and running.status.task_uuid == task_uuid
+        )
+        return next(found, None)
 
     def _start(
         self,
