@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import time
 
 import av
@@ -113,16 +114,14 @@ def test_first_and_last_frame_stand_where_they_belong(dissolve):
 
 def test_between_first_and_last_frame_lies_a_slow_dissolve(dissolve):
     assert np.abs(middle(dissolve[36]) - (115, 30, 115)).max() < 20
-    steps = [np.abs(middle(after) - middle(before)).max() for before, after in zip(dissolve, dissolve[1:], strict=False)]
+    steps = [np.abs(middle(after) - middle(before)).max() for before, after in itertools.pairwise(dissolve)]
     assert max(steps) < 12
 
 
 def test_shots_last_their_seconds_and_cut_hard():
     settings = {"klingai": {"multiPrompt": shots(1, 2)}}
     frames = watched(task(width=640, height=640, providerSettings=settings))[1]
-    changes = [
-        np.abs(after.astype(int) - before).mean() for before, after in zip(frames, frames[1:], strict=False)
-    ]
+    changes = [np.abs(after.astype(int) - before).mean() for before, after in itertools.pairwise(frames)]
     assert int(np.argmax(changes)) == 23
     assert len(frames) == 72
 

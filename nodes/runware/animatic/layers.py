@@ -19,9 +19,7 @@ Planes = NDArray[np.uint8]
 GRAIN = 256
 WHITE = (255, 255, 255, 255)
 SOFT = (255, 255, 255, 170)
-MATRIX = np.array(
-    [[0.1826, 0.6142, 0.0620], [-0.1006, -0.3386, 0.4392], [0.4392, -0.3989, -0.0403]], dtype=np.float32
-)
+MATRIX = np.array([[0.1826, 0.6142, 0.0620], [-0.1006, -0.3386, 0.4392], [0.4392, -0.3989, -0.0403]], dtype=np.float32)
 OFFSET = np.array([16, 128, 128], dtype=np.float32)
 
 

@@ -20,15 +20,21 @@ RANGE = re.compile(r"bytes=(?P<first>\d+)-(?P<last>\d*)")
 TYPES = {"mp4": "video/mp4", "webm": "video/webm", "mov": "video/quicktime"}
 GONE = b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>'
 KEPT = 16
+LONGEST_TEXT = 4096
+"""Characters; what is longer is a picture."""
 
 
 @dataclass
 class Films:
-    """Result files. `threads`: render in a worker thread; without, the loop stands still meanwhile."""
+    """Result files. `threads`: render in a worker thread; without, the loop stands still meanwhile.
+
+    `forgetful`: once all films of a task have been rendered, its pictures are forgotten.
+    """
 
     service: Service
     render: Callable[[dict[str, Any], int], bytes]
     threads: bool = False
+    forgetful: bool = False
     changes: int = 0
     _kept: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
@@ -72,6 +78,9 @@ class Films:
             else:
                 film = self.render(job.task, index)
             self._kept[found["uuid"]] = film
+            job.rendered.add(index)
+            if self.forgetful and len(job.rendered) == job.successes:
+                _forget_media(job.task)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return self._kept[found["uuid"]]
@@ -93,3 +102,12 @@ def _file(film: bytes, request: Request, ranged: str | None) -> Reply:
     part = film[first : last + 1]
     span = f"bytes {first}-{last}/{len(film)}"
     return Reply(206, [*headers, ("content-range", span), ("content-length", str(len(part)))], part)
+
+
+def _forget_media(part: Any) -> None:
+    """Cut the pictures out of a task, in place: its records share it."""
+    for place, value in part.items() if isinstance(part, dict) else enumerate(part):
+        if isinstance(value, dict | list):
+            _forget_media(value)
+        elif isinstance(value, str) and len(value) > LONGEST_TEXT:
+            part[place] = value[:40] + "..."

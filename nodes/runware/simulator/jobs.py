@@ -48,6 +48,7 @@ class Job:
     fate: Fault | None = None
     charged: bool = False
     films: list[dict[str, Any]] = field(default_factory=list)
+    rendered: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         prompts = [self.task.get("positivePrompt", "")]

@@ -29,12 +29,8 @@ FRAMES = {"first": "first", 0: "first", "0": "first", "last": "last", -1: "last"
 TAG_IN_PROMPT = re.compile(r"<<<\s*element_(\d+)\s*>>>")
 
 
-def check(task: dict[str, Any], media: MediaStore, *, refuse_doubtful: bool) -> None:
-    """Raise `Refusal` for the first documented rule that a task breaks.
-
-    `refuse_doubtful` adds the rules that are only likely: shots beside `shotType`, motion control without
-    a picture or with shots, `characterOrientation` without a film.
-    """
+def check(task: dict[str, Any], media: MediaStore) -> None:
+    """Raise `Refusal` for the first documented rule that a task breaks."""
     model = _model(task)
     _names(task)
     _required(task)
@@ -42,8 +38,6 @@ def check(task: dict[str, Any], media: MediaStore, *, refuse_doubtful: bool) -> 
     _values(task)
     _media(task, media)
     _combinations(task, model)
-    if refuse_doubtful:
-        _doubtful(task)
 
 
 def inputs_of(task: dict[str, Any]) -> dict[str, Any]:
@@ -244,8 +238,10 @@ def _combinations(task: dict[str, Any], model: Model) -> None:
         raise missing("inputs.frameImages")
     if "referenceImages" in inputs and not moving:
         raise missing("inputs.referenceVideos")
-    if "keepOriginalSound" in settings and not moving:
+    if ("keepOriginalSound" in settings or "characterOrientation" in settings) and not moving:
         raise missing("inputs.referenceVideos")
+    if "multiPrompt" in settings and "shotType" in settings:
+        raise _clash("providerSettings.klingai.shotType", "'shotType' cannot be combined with 'multiPrompt'.")
     if moving:
         _motion_control(inputs, settings, model)
     _tags_in_prompts(task)
@@ -260,6 +256,11 @@ def _motion_control(inputs: dict[str, Any], settings: dict[str, Any], model: Mod
     if settings.get("sound"):
         rule = "'sound' cannot be used when 'inputs.referenceVideos' is provided."
         raise _clash("providerSettings.klingai.sound", rule)
+    if "referenceImages" not in inputs and "frameImages" not in inputs:
+        raise missing("inputs.referenceImages")
+    if "multiPrompt" in settings or "shotType" in settings:
+        rule = "Shots cannot be used when 'inputs.referenceVideos' is provided."
+        raise _clash("providerSettings.klingai.multiPrompt", rule)
 
 
 def _tags_in_prompts(task: dict[str, Any]) -> None:
@@ -271,20 +272,6 @@ def _tags_in_prompts(task: dict[str, Any]) -> None:
         for number in TAG_IN_PROMPT.findall(prompt):
             if not 1 <= int(number) <= count:
                 raise invalid(name, f"<<<element_{number}>>> names none of the {count} element(s).", "string")
-
-
-def _doubtful(task: dict[str, Any]) -> None:
-    inputs, settings = inputs_of(task), settings_of(task)
-    moving = "referenceVideos" in inputs
-    if "multiPrompt" in settings and "shotType" in settings:
-        raise _clash("providerSettings.klingai.shotType", "'shotType' cannot be combined with 'multiPrompt'.")
-    if "characterOrientation" in settings and not moving:
-        raise missing("inputs.referenceVideos")
-    if moving and "referenceImages" not in inputs and "frameImages" not in inputs:
-        raise missing("inputs.referenceImages")
-    if moving and ("multiPrompt" in settings or "shotType" in settings):
-        rule = "Shots cannot be used when 'inputs.referenceVideos' is provided."
-        raise _clash("providerSettings.klingai.multiPrompt", rule)
 
 
 def _clash(parameter: str | list[str], rule: str) -> Refusal:
@@ -301,5 +288,3 @@ def _unsupported_size(model: Model) -> Refusal:
         parameter=["width", "height"],
         allowedValues=sizes,
     )
-
-

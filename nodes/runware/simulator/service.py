@@ -47,7 +47,6 @@ class Service:
     balance: float
     bill_at: Literal["success", "acceptance"]
     media: MediaStore
-    refuse_doubtful: bool
     host: str
     jobs: defaultdict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
     ledger: list[Charge] = field(default_factory=list)
@@ -116,7 +115,7 @@ class Service:
         return None
 
     def _submit(self, task: Row, now: float) -> Answer:
-        check(task, self.media, refuse_doubtful=self.refuse_doubtful)
+        check(task, self.media)
         task_uuid = task["taskUUID"].lower()
         earlier = self.jobs.get(task_uuid, [])
         running = any(now < job.ends for job in earlier)
@@ -146,7 +145,7 @@ class Service:
             raise Refusal("insufficientCredits", message, status=402)
 
     def _dry_run(self, task: Row, now: float) -> Answer:  # noqa: ARG002  every task has the same shape
-        check(task, self.media, refuse_doubtful=self.refuse_doubtful)
+        check(task, self.media)
         cost = cost_of_one_result(task) * task.get("numberResults", 1)
         return Answer([{"taskType": "videoInference", "taskUUID": task["taskUUID"], "cost": cost}])
 

@@ -31,7 +31,8 @@ class Simulator:
     results, when it is first downloaded; in a worker thread if `threads`. `latency` is seconds from acceptance
     to success. `dedupe` is how long a task UUID is refused a second time. `retention` is seconds for which a
     finished task can be read. `trusting` takes media UUIDs never uploaded here. `round_trip` is seconds that
-    every exchange takes. `keep` bounds the recorded exchanges, for a process that runs for days.
+    every exchange takes. `keep` bounds the recorded exchanges and forgets the pictures of finished tasks, for a
+    process that runs for days.
     """
 
     def __init__(  # noqa: PLR0913  each is one property of the service
@@ -46,7 +47,6 @@ class Simulator:
         faults: Faults | None = None,
         balance: float = 100.0,
         bill_at: Literal["success", "acceptance"] = "success",
-        refuse_doubtful: bool = False,
         trusting: bool = True,
         threads: bool = False,
         round_trip: float = 0.0,
@@ -64,10 +64,9 @@ class Simulator:
             balance=balance,
             bill_at=bill_at,
             media=MediaStore(trusting=trusting),
-            refuse_doubtful=refuse_doubtful,
             host=f"https://{RESULT_HOST}",
         )
-        self.films = Films(self.service, render or tiny_film.render, threads=threads)
+        self.films = Films(self.service, render or tiny_film.render, threads=threads, forgetful=keep is not None)
         self.clock = now
         self._seen = 0.0
         self._keep = keep
