@@ -1,4 +1,4 @@
-"""A film file: what is in it, its frames, its sound, and a copy that carries the workflow. Needs av and numpy, not torch.
+"""A film file: what is in it, its frames, its sound, a copy that carries the workflow. Needs av and numpy, no torch.
 
 info.py      FilmInfo: size, rate, length, and what is refused before anything is decoded
 decode.py    no more of the film decoded than the wanted frames need

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .info import shown_packets, tagged_seconds
+from .info import FilmError, shown_packets, tagged_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+LENGTH_TOLERANCE = 1.5
+"""Frames: a muxer that counts in milliseconds and one that leaves the last duration out may differ by this."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Reel:
     """
 
     stream: VideoStream
-    packets: list[Packet]
+    packets: list[Packet[VideoStream]]
     times: list[int]
     """Of the frames, in the order of showing: presentation times, or 0, 1, 2 ... if the file's are no use."""
     timed: bool
@@ -34,13 +36,15 @@ class Reel:
 
     @classmethod
     def read(cls, container: InputContainer, stream: VideoStream) -> Reel:
+        """Read the packets of one track, and decode none."""
         packets, shown = [], []
         for packet, is_shown in shown_packets(container, stream):
             packets.append(packet)
             if is_shown:
                 shown.append(packet.pts)
-        timed = None not in shown and len(set(shown)) == len(shown)
-        times = sorted(shown) if timed else list(range(len(shown)))
+        known = sorted({time for time in shown if time is not None})
+        timed = len(known) == len(shown)
+        times = known if timed else list(range(len(shown)))
         discarded = sum(packet.is_discard for packet in packets)
         declared = stream.frames - discarded if stream.frames else _frames_by_length(stream, packets, len(shown))
         return cls(stream, packets, times, timed, max(declared, len(times)))
@@ -49,15 +53,15 @@ class Reel:
         """Yield (time, frame) of the wanted times, in the order of showing."""
         for number, frame in enumerate(self._decoded(wanted, cancelled)):
             time = frame.pts if self.timed else number
-            if time in wanted:
+            if time is not None and time in wanted:
                 yield time, frame
 
     def _decoded(self, wanted: Container[int], cancelled: Callable[[], bool]) -> Iterator[VideoFrame]:
         codec = self.stream.codec_context
         resting = False
-        for packet, needed in zip(self.packets, self._needed(wanted)):
+        for packet, needed in zip(self.packets, self._needed(wanted), strict=True):
             if cancelled():
-                raise CancelledError
+                raise FilmError("Decoding was cancelled.", next_step="The film itself is complete on disk.")
             if not needed and not resting:
                 # What is still inside has to come out before the decoder starts anew at a later key frame.
                 yield from codec.decode(None)
@@ -77,20 +81,21 @@ class Reel:
         needed = []
         earliest: int | None = None
         for packet in reversed(self.packets):
-            if packet.pts in wanted:
-                earliest = packet.pts if earliest is None else min(earliest, packet.pts)
+            time = packet.pts
+            if time is not None and time in wanted:
+                earliest = time if earliest is None else min(earliest, time)
             needed.append(earliest is not None)
             # A frame shown before its key frame (an open group of pictures) also needs the group before.
-            if packet.is_keyframe and earliest is not None and earliest >= packet.pts:
+            if packet.is_keyframe and time is not None and earliest is not None and earliest >= time:
                 earliest = None
         return needed[::-1]
 
 
-def _frames_by_length(stream: VideoStream, packets: list[Packet], shown: int) -> int:
+def _frames_by_length(stream: VideoStream, packets: list[Packet[VideoStream]], shown: int) -> int:
     """Number of frames a container that counts none should have by its length: more than shown if it was cut off."""
     seconds, rate = tagged_seconds(stream), stream.average_rate
     ends = [packet.pts + (packet.duration or 0) for packet in packets if packet.pts is not None]
-    if not seconds or not rate or not ends:
+    if not seconds or not rate or not ends or not stream.time_base:
         return shown
     missing = (seconds - float(max(ends) * stream.time_base)) * float(rate)
-    return shown + (round(missing) if missing > 1.5 else 0)
+    return shown + (round(missing) if missing > LENGTH_TOLERANCE else 0)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from av.video.frame import VideoFrame
+    from av.video.plane import VideoPlane
     from numpy.typing import NDArray
 
 WORKERS = 2
@@ -27,6 +28,13 @@ AHEAD = 2 + WORKERS
 
 SWS_BICUBIC, SWS_ACCURATE_RND = 0x4, 0x40000
 """libswscale's own numbers: PyAV names the second one only since version 18."""
+
+AVCOL_SPC_UNSPECIFIED = 2
+
+PAL_WIDTH, PAL_HEIGHT = 1024, 576
+"""Pixels: what is larger than standard definition (with square pixels) is HD."""
+
+BYTE_BITS = 8
 
 BAND = 32
 """Rows of a picture that are packed and scaled at a time."""
@@ -46,8 +54,8 @@ def read_frames(
     `frame_load_cap` 0 means all. Only what the chosen frames need is decoded, and only they are converted.
 
     Raises:
-        FilmError: no frame is left, they do not fit into memory, or the film is shorter than it says.
-        CancelledError: (of concurrent.futures) `cancelled` gave True; it is asked before each frame, and may raise itself.
+        FilmError: no frame is left, they do not fit into memory, the film is shorter than it says, or `cancelled` gave
+            True, which is asked before each frame.
     """
 
     def choose(count: int) -> Sequence[int]:
@@ -61,9 +69,7 @@ def read_last_frame(path: Path, *, cancelled: Callable[[], bool] = lambda: False
     return _read(path, lambda count: (count - 1,), cancelled)
 
 
-def select(
-    frame_count: int, skip_first_frames: int = 0, select_every_nth: int = 1, frame_load_cap: int = 0
-) -> range:
+def select(frame_count: int, skip_first_frames: int = 0, select_every_nth: int = 1, frame_load_cap: int = 0) -> range:
     """Give the numbers of the chosen frames, counted from 0. Raises FilmError if none is left."""
     chosen = range(skip_first_frames, frame_count, select_every_nth)[: frame_load_cap or None]
     if not chosen:
@@ -74,9 +80,7 @@ def select(
     return chosen
 
 
-def _read(
-    path: Path, choose: Callable[[int], Sequence[int]], cancelled: Callable[[], bool]
-) -> NDArray[np.float32]:
+def _read(path: Path, choose: Callable[[int], Sequence[int]], cancelled: Callable[[], bool]) -> NDArray[np.float32]:
     with opened(path) as container:
         stream = picture_track(container, path)
         stream.thread_type = "AUTO"
@@ -94,9 +98,7 @@ def _read(
     return frames
 
 
-def _paint(
-    reel: Reel, rows: dict[int, int], cancelled: Callable[[], bool]
-) -> tuple[NDArray[np.float32], int]:
+def _paint(reel: Reel, rows: dict[int, int], cancelled: Callable[[], bool]) -> tuple[NDArray[np.float32], int]:
     """Decode here and convert on workers. Give the frames, and the number of rows that are painted."""
     canvas: _Canvas | None = None
     painted = 0
@@ -124,13 +126,13 @@ class _Canvas:
 
         self.width, self.height, self.rotation = first.width, first.height, turn(first)
         shape = (self.width, self.height) if self.rotation in (90, 270) else (self.height, self.width)
-        # numpy asks the system for huge pages for an array of this size and torch does not: touching it first takes half the time.
+        # numpy asks the system for huge pages for an array of this size and torch does not: half the time to touch it.
         self.frames: NDArray[np.float32] = np.empty((count, *shape, 3), np.float32)
-        is_deep = any(component.bits > 8 for component in first.format.components)
+        is_deep = max(component.bits for component in first.format.components) > BYTE_BITS
         self.white = np.float32(65535 if is_deep else 255)
-        self.depth = np.uint16 if is_deep else np.uint8
-        # Planar RGB with bicubic chroma. Without accurate rounding swscale repeats chroma samples (42 dB instead of 59);
-        # more than 8 bits of an 8-bit film cost twice the time and gain nothing (53 dB: they come out half a level too dark).
+        self.depth: np.dtype[Any] = np.dtype("<u2" if is_deep else "u1")
+        # Planar RGB with bicubic chroma. Without accurate rounding swscale repeats chroma samples (42 dB, not 59); more
+        # than 8 bits of an 8-bit film cost twice the time and lose 6 dB (they come out half a level too dark).
         self.options: dict[str, Any] = {
             "width": self.width,
             "height": self.height,
@@ -155,8 +157,7 @@ class _Canvas:
             picture = converter.reformat(frame, **self.options)
         finally:
             self.converters.put(converter)
-        stored = [np.frombuffer(plane, self.depth).reshape(self.height, -1)[:, : self.width] for plane in picture.planes]
-        green, blue, red = (np.rot90(plane, self.rotation // 90) for plane in stored)
+        green, blue, red = (self._upright(plane) for plane in picture.planes)
         target = self.frames[row]
         packed = np.empty((BAND, *target.shape[1:]), self.depth)
         for top in range(0, len(target), BAND):
@@ -166,15 +167,21 @@ class _Canvas:
                 colours[..., channel] = plane[top : top + BAND]
             np.divide(colours, self.white, out=band)
 
+    def _upright(self, plane: VideoPlane) -> NDArray[Any]:
+        """View a plane's memory as [height, width], without the padding of its lines, turned as a player turns it."""
+        import numpy as np
+
+        lines = np.frombuffer(memoryview(plane), self.depth).reshape(self.height, -1)
+        return np.rot90(lines[:, : self.width], self.rotation // 90)
+
 
 def _matrix(frame: VideoFrame) -> int | None:
     """Give the YUV matrix for a film that names none: BT.709 if it is HD, else BT.601. None: it names one."""
     from av.video.reformatter import Colorspace
 
-    unspecified = 2  # AVCOL_SPC_UNSPECIFIED
-    if frame.colorspace != unspecified:
+    if frame.colorspace != AVCOL_SPC_UNSPECIFIED:
         return None
-    is_hd = frame.width >= 1280 or frame.height > 576
+    is_hd = frame.width > PAL_WIDTH or frame.height > PAL_HEIGHT
     return Colorspace.ITU709 if is_hd else Colorspace.ITU601
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO, Union
 
-from ..runware.errors import KlingError
+from ..runware.errors import KlingError  # noqa: TID252  the pack's own name is its folder's
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def picture_track(container: InputContainer, file: File) -> VideoStream:
     return stream
 
 
-def shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet, bool]]:
+def shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[VideoStream], bool]]:
     """Yield the track's packets in decoding order, each with whether a player shows a frame for it."""
     vp8 = stream.codec_context.name == "vp8"
     for packet in container.demux(stream):
@@ -126,7 +126,7 @@ def shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[tu
 
 
 def turn(frame: VideoFrame) -> int:
-    """Give the degrees counterclockwise by which the stored frame is to be turned; other than right angles count as 0."""
+    """Give the degrees counterclockwise by which to turn the stored frame; anything but right angles counts as 0."""
     degrees = round(frame.rotation) % 360
     return degrees if degrees in (90, 180, 270) else 0
 

@@ -19,8 +19,8 @@ def ensure_memory(frames: int, width: int, height: int) -> None:
     free = available_memory()
     if free is not None and needed + SPARE_BYTES > free:
         raise FilmError(
-            f"{frames} frames of {width}x{height} need {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free.",
-            next_step="Use load_frames = none, frame_load_cap or select_every_nth; the film itself is complete on disk.",
+            f"{frames} frames of {width}x{height} need {needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
+            next_step="Set load_frames to none, or frame_load_cap; the film itself is complete on disk.",
         )
 
 
@@ -32,7 +32,7 @@ def available_memory() -> int | None:
 
 def _system_memory() -> int | None:
     with suppress(ImportError):
-        import psutil  # ComfyUI brings it; the pack does not ask for it
+        import psutil  # type: ignore[import-untyped,unused-ignore]  # ComfyUI brings it; the pack does not ask for it
 
         return int(psutil.virtual_memory().available)
     with suppress(OSError, ValueError, StopIteration):
@@ -43,7 +43,7 @@ def _system_memory() -> int | None:
 
 
 def _container_memory() -> int | None:
-    """Bytes left of a container's limit (cgroup v2): past it the whole process is killed, purchases under way and all."""
+    """Bytes left of a container's limit (cgroup v2); past it the whole process is killed."""
     with suppress(OSError, ValueError):
         limit = int((CONTAINER / "memory.max").read_text(encoding="ascii"))
         used = int((CONTAINER / "memory.current").read_text(encoding="ascii"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from .info import FilmError, count_frames, opened
@@ -18,27 +20,34 @@ if TYPE_CHECKING:
 
     from .info import File
 
+_log = logging.getLogger("kling")
+
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 
 
 def remux(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
     """Copy a film without re-encoding, with `metadata` as ComfyUI's SaveVideo writes it (keys prompt and workflow).
 
-    `target` ends in .mp4, .mov or .webm, the kind of `source`; it appears whole or not at all, and its bytes are on the disk.
+    `target` ends in .mp4, .mov or .webm, the kind of `source`; it appears whole or not at all, and its bytes are on the
+    disk. A film that libav cannot copy frame for frame is copied byte for byte, without metadata: it is paid for.
 
     Raises:
-        FilmError: the file cannot be read, its tracks do not fit this container, or a frame would be lost on the way.
-        OSError: the folder cannot be written.
+        OSError: the file cannot be read, or the folder cannot be written.
     """
     part = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
-        _copy(source, part, FORMATS[target.suffix.lower()], metadata)
-        if count_frames(part) != count_frames(source):
-            raise FilmError(f"{source} cannot be copied into {target.suffix} frame for frame by this PyAV.")
+        try:
+            _copy(source, part, FORMATS[target.suffix.lower()], metadata)
+            is_whole = count_frames(part) == count_frames(source)
+        except FilmError:
+            is_whole = False
+        if not is_whole:
+            _log.warning("%s cannot be remuxed frame for frame; it is saved without the workflow in it.", source)
+            shutil.copyfile(source, part)
         with part.open("r+b") as file:
             os.fsync(file.fileno())
-        os.replace(part, target)
+        part.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()
@@ -48,7 +57,7 @@ def remux(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
 def _copy(source: Path, part: Path, container_format: str, metadata: Mapping[str, str]) -> None:
     import av
 
-    # Without the first flag the muxer drops keys it does not know; with the second a page can play before the end is loaded.
+    # Without the first flag the muxer drops keys it does not know; the second lets a page play before all is loaded.
     options = {} if container_format == "webm" else {"movflags": "use_metadata_tags+faststart"}
     with opened(source) as film, av.open(str(part), "w", format=container_format, options=options) as copy:
         copy.metadata.update({**film.metadata, **metadata})
@@ -91,5 +100,5 @@ def _parameters(stream: Any) -> bytes:
     return f"audio {codec.name} {stream.rate} {stream.channels}\n".encode()
 
 
-def _milliseconds(packet: Packet) -> int:
+def _milliseconds(packet: Packet[Any]) -> int:
     return -1 if packet.pts is None else round(packet.pts * packet.time_base * 1000)

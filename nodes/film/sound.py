@@ -25,7 +25,7 @@ SILENT_CHANNELS = 2
 LARGEST_BLOCK = 8192
 """Samples that Vorbis codes at once; AAC 1024 or 2048."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("kling")
 
 
 def read_audio(path: Path, *, silent_seconds: float) -> tuple[NDArray[np.float32], int]:
@@ -44,7 +44,7 @@ def read_audio(path: Path, *, silent_seconds: float) -> tuple[NDArray[np.float32
         if not parts:
             return np.zeros((SILENT_CHANNELS, round(silent_seconds * SILENT_RATE)), np.float32), SILENT_RATE
         stream = container.streams.audio[0]
-        samples = np.concatenate(parts, axis=1)
+        samples: NDArray[np.float32] = np.concatenate(parts, axis=1).astype(np.float32, copy=False)
         return samples[:, : samples.shape[1] - _padding(stream, samples.shape[1])], int(stream.rate)
 
 

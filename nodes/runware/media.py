@@ -17,7 +17,7 @@ import threading
 import zlib
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -59,6 +59,7 @@ class Source:
 
     @property
     def identity(self) -> str:
+        """The text itself: what it names is the service's affair."""
         return self.text
 
 
@@ -75,10 +76,12 @@ class Picture:
 
     @property
     def identity(self) -> str:
+        """The pixels' hash."""
         return f"sha256:{self.pixels_sha256}"
 
     @property
     def data_uri(self) -> str:
+        """The picture as the request carries it."""
         return f"data:{self.mime_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
@@ -96,10 +99,11 @@ class Clip:
 
     @property
     def identity(self) -> str:
+        """The content's hash."""
         return f"sha256:{self.sha256}"
 
 
-Media = Union[Source, Picture, Clip]
+Media = Source | Picture | Clip
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BETWEEN_SOURCES = re.compile(r"\s*[\r\n]\s*|,\s+|,(?=https?://)|,(?=[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)")
@@ -145,13 +149,12 @@ def _url_fault(text: str) -> str:
         host, _ = url.hostname, url.port
     except ValueError:
         return "this is not a well-formed URL"
-    if url.scheme != "https":
-        return "this is neither a UUID nor an https URL"
-    if not host:
-        return "the URL names no host"
-    if "@" in url.netloc:
-        return "the URL carries a user name or a password"
-    return ""
+    faults = {
+        "this is neither a UUID nor an https URL": url.scheme != "https",
+        "the URL names no host": not host,
+        "the URL carries a user name or a password": "@" in url.netloc,
+    }
+    return next((fault for fault, is_so in faults.items() if is_so), "")
 
 
 def encode(pixels: NDArray[np.uint8], *, encoding: Encoding = "png") -> Picture:
@@ -217,7 +220,7 @@ def _compress(pixels: NDArray[np.uint8], encoding: Encoding) -> bytes:
 
 
 def reduce(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
-    """Shrink a picture with Lanczos until its longer side is `max_side` pixels; smaller ones, and 0, stay as they are."""
+    """Shrink a picture with Lanczos until its longer side is `max_side` pixels; 0 leaves it as it is."""
     import numpy as np
     from PIL import Image
 
@@ -230,7 +233,7 @@ def reduce(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
 
 
 def picture_warnings(picture: Picture) -> list[str]:
-    """Say what the service may refuse in this picture: limits known of Kling's other models, not documented for this one."""
+    """Say what the service may refuse in this picture, by the documented limits of Kling's other models."""
     least, most = PICTURE_SIDE
     size = f"{picture.width}x{picture.height}"
     warnings = []
