@@ -40,7 +40,7 @@ def remux(source: Path, target: Path, metadata: Mapping[str, str]) -> None:
         try:
             _copy(source, part, FORMATS[target.suffix.lower()], metadata)
             is_whole = count_frames(part) == count_frames(source)
-        except FilmError:
+        except (FilmError, ValueError):  # PyAV's word for a codec that the container does not take
             is_whole = False
         if not is_whole:
             _log.warning("%s cannot be remuxed frame for frame; it is saved without the workflow in it.", source)

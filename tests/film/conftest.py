@@ -61,7 +61,10 @@ def make_film(  # noqa: PLR0913  one per property of a film
             frame = av.VideoFrame.from_ndarray(picture(number, width, height), "rgb24")
             swscale_matrix = 5 if matrix in (BT601, BT470BG) else matrix
             frame = frame.reformat(
-                format=pixel_format, dst_colorspace=swscale_matrix, dst_color_range=colour_range, interpolation="BICUBIC"
+                format=pixel_format,
+                dst_colorspace=swscale_matrix,
+                dst_color_range=colour_range,
+                interpolation="BICUBIC",
             )
             frame.pts, frame.time_base = (times[number], Fraction(1, 1000)) if times else (number, Fraction(1, rate))
             if not tagged:

@@ -1,0 +1,50 @@
+"""The sound of a film."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kling.nodes.film import FilmError, read_audio
+
+
+@pytest.mark.parametrize(
+    ("name", "properties"),
+    [
+        ("a.mp4", {"sound": "aac"}),
+        ("b.mov", {"sound": "pcm_s16le"}),
+        ("c.webm", {"codec": "libvpx-vp9", "sound": "libopus"}),
+        ("d.mp4", {"sound": "aac", "sound_rate": 44_100}),
+    ],
+)
+def test_sound_has_exactly_the_samples_that_were_put_in(film_of, name, properties):
+    rate = properties.get("sound_rate", 48_000)
+    samples, sample_rate = read_audio(film_of(name, frames=24, **properties), silent_seconds=9)
+    assert sample_rate == rate
+    assert samples.shape == (2, rate)
+    assert samples.dtype == np.float32
+
+
+def test_uncompressed_sound_is_given_back_as_it_was(film_of):
+    samples, rate = read_audio(film_of("film.mov", frames=24, sound="pcm_s16le"), silent_seconds=9)
+    time = np.arange(rate) / rate
+    assert np.abs(samples[0] - 0.4 * np.sin(2 * np.pi * 440 * time)).max() < 1e-4
+    assert np.abs(samples[1] - 0.3 * np.sin(2 * np.pi * 660 * time)).max() < 1e-4
+
+
+@pytest.mark.parametrize("seconds", [0.25, 2.0])
+def test_sound_shorter_or_longer_than_the_film_keeps_its_own_length(film_of, seconds):
+    samples, rate = read_audio(film_of(frames=24, sound="aac", sound_seconds=seconds), silent_seconds=9)
+    assert samples.shape == (2, round(seconds * rate))
+
+
+def test_a_film_without_sound_gives_silence_of_its_length(film_of):
+    samples, rate = read_audio(film_of(), silent_seconds=1.5)
+    assert (samples.shape, rate) == ((2, 66_150), 44_100)
+    assert not samples.any()
+
+
+def test_a_damaged_file_is_told_in_a_sentence(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(bytes(100))
+    with pytest.raises(FilmError, match="incomplete or damaged"):
+        read_audio(path, silent_seconds=1)
