@@ -80,6 +80,11 @@ def test_an_element_with_nothing_but_its_id_is_one_the_service_has():
     assert made.model_dump(exclude_defaults=True) == {"id": "ada"}
 
 
+def test_an_element_has_at_most_three_pictures_beside_the_frontal_one():
+    with pytest.raises(InputError, match="these are 4 pictures"):
+        draft.element(element_id="ada", frontal_image=PICTURE, images=(PICTURE,) * 4)
+
+
 def test_elements_are_numbered_in_the_order_of_the_chain():
     chain = draft.element(element_id="ada", node="KlingElement (node 1)")
     chain = draft.element(element_id="rex", previous=chain, node="KlingElement (node 2)")
