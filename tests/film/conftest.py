@@ -26,7 +26,7 @@ def picture(number: int, width: int, height: int) -> np.ndarray:
     return np.clip(frame, 0, 255).astype(np.uint8)
 
 
-def make_film(  # noqa: PLR0913  one per property of a film
+def make_film(
     path: Path,
     *,
     frames: int = 12,

@@ -26,7 +26,8 @@ def test_a_copy_carries_the_workflow_and_the_same_film(film_of, tmp_path, name, 
     assert metadata_of(target).items() >= METADATA.items()
     assert np.array_equal(read_frames(source), read_frames(target))
     assert np.array_equal(read_audio(source, silent_seconds=1)[0], read_audio(target, silent_seconds=1)[0])
-    assert probe(source) == probe(target)
+    assert probe(target).frame_count == probe(source).frame_count
+    assert probe(target).seconds == pytest.approx(probe(source).seconds, abs=0.0011)
 
 
 def test_a_copy_keeps_what_the_film_says_of_itself(film_of, tmp_path):
