@@ -287,7 +287,7 @@ def _inputs() -> list[Any]:
             "filename_prefix",
             default=DEFAULTS["filename_prefix"],
             tooltip="Name of the file below ComfyUI's output folder; a number and the ending are added. "
-            "May hold %date:yyyy-MM-dd%.",
+            "May hold %year%, %month%, %day%, %width%, %height%.",
         ),
         io.Combo.Input(
             "load_frames",
