@@ -1,0 +1,178 @@
+"""One ComfyUI as the money path sees it: a key, a disk, a wire, and users who press Run and go away."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from kling.nodes.runware.client import Client
+from kling.nodes.runware.errors import KlingError
+from kling.nodes.runware.journal import Journal
+from kling.nodes.runware.settings import Settings
+from kling.nodes.runware.task import Purchase
+
+from .disk import WRITES, MemoryDisk, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from kling.nodes.runware.journal import Record
+    from kling.nodes.runware.order import Order
+
+    from .world import World
+
+FOLDER = Path("/state")
+NEVER = -1
+
+
+class Killed(BaseException):
+    """The process has ended; nothing it does after this has an effect."""
+
+
+@dataclass
+class Outcome:
+    """How a press of Run ended: with a record, with an error, or with the user gone."""
+
+    record: Record | None = None
+    error: BaseException | None = None
+    end: str = ""
+
+
+class _Network(httpx.AsyncBaseTransport):
+    """The way to the service, as long as the process lives."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._inner = process.world.simulator.transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._process.step("request")
+        await request.aread()
+        if b'"videoInference"' in request.content[:120]:
+            self._process.world.check_sending(self._process, request.content)
+        reply = await self._inner.handle_async_request(request)
+        self._process.step("reply")
+        return reply
+
+
+class Process:
+    """A process with its journal. `fuse` counts down steps (awaits, file operations, exchanges) to its death."""
+
+    def __init__(self, world: World, volume: Volume, key: str, *, window: float) -> None:
+        self.world = world
+        self.volume = volume
+        self.key = key
+        self.alive = True
+        self.fuse = NEVER
+        self.disk_fuse = NEVER
+        self.disk_fault = ""
+        self.steps = 0
+        self.disk = MemoryDisk(volume, self.disk_step, world.chance)
+        self.client = Client(key, transport=_Network(self))
+        self.journal = Journal(FOLDER, disk=self.disk, clock=volume.clock)
+        self.settings = Settings(resubmit_window=window)
+        self.places = asyncio.Semaphore(4)
+        self.running: dict[str, tuple[Purchase, asyncio.Task[Record], list[int]]] = {}
+
+    def step(self, what: str) -> None:
+        """Take one step; the fuse may end here."""
+        self.steps += 1
+        if self.fuse == 0:
+            self.world.note(f"killed at {what}")
+            self.end()
+        self.fuse -= self.fuse > 0
+        if not self.alive:
+            raise Killed
+
+    def disk_step(self, operation: str) -> str | None:
+        """Take one file operation, which may fail."""
+        self.step(operation)
+        if self.disk_fuse == NEVER or operation not in WRITES:
+            return None
+        if self.disk_fuse > 0:
+            self.disk_fuse -= 1
+            return None
+        if self.disk_fault == "torn":
+            self.disk_fuse = NEVER
+        self.world.note(f"disk {self.disk_fault} at {operation}")
+        return self.disk_fault
+
+    def end(self) -> None:
+        """Die: locks are freed, nothing else happens any more."""
+        self.alive = False
+        self.fuse = NEVER
+        self.volume.locks = {place: owner for place, owner in self.volume.locks.items() if owner is not self.disk}
+        for _, task, _ in self.running.values():
+            task.cancel()
+
+    async def buy(self, order: Order, patience: float) -> Outcome:
+        """Press Run, and wait so many seconds."""
+        return await self._press(order.intent, order, lambda purchase: purchase.run(), patience)
+
+    async def collect(self, task_uuid: str, patience: float) -> Outcome:
+        """Use KlingFetchVideo with a UUID."""
+        return await self._press(task_uuid, None, lambda purchase: purchase.collect(task_uuid), patience)
+
+    async def _press(
+        self, name: str, order: Order | None, work: Callable[[Purchase], Coroutine[Any, Any, Record]], patience: float
+    ) -> Outcome:
+        if name not in self.running or self.running[name][1].done():
+            purchase = Purchase(
+                order,
+                client=self.client,
+                journal=self.journal,
+                settings=self.settings,
+                places=self.places,
+                chance=self.world.chance,
+            )
+            task = asyncio.get_running_loop().create_task(_stepping(work, purchase, self))
+            self.running[name] = (purchase, task, [0])
+        purchase, task, waiting = self.running[name]
+        waiting[0] += 1
+        try:
+            await asyncio.wait({task}, timeout=patience)
+        finally:
+            waiting[0] -= 1
+        if not task.done():
+            if not waiting[0] and not purchase.sent:
+                task.cancel()
+                return Outcome(end="given up unsent")
+            return Outcome(end="left")
+        if not self.alive or task.cancelled():
+            return Outcome(end="killed")
+        error = task.exception()
+        if error is None:
+            return Outcome(record=task.result(), end="film")
+        if isinstance(error, Killed):
+            return Outcome(end="killed")
+        if not isinstance(error, KlingError) or isinstance(error, AssertionError):
+            self.world.fail("only KlingErrors leave a purchase", error)
+        return Outcome(error=error, end=type(error).__name__)
+
+
+@types.coroutine
+def _awaits(work: Coroutine[Any, Any, Record], process: Process):
+    """Run a coroutine and make each of its awaits a step."""
+    inner = work.__await__()
+    try:
+        waited = next(inner)
+        while True:
+            try:
+                process.step("await")
+                sent = yield waited
+            except BaseException as error:  # noqa: BLE001
+                waited = inner.throw(error)
+            else:
+                waited = inner.send(sent)
+    except StopIteration as result:
+        return result.value
+
+
+async def _stepping(
+    work: Callable[[Purchase], Coroutine[Any, Any, Record]], purchase: Purchase, process: Process
+) -> Record:
+    return await _awaits(work(purchase), process)

@@ -1,0 +1,99 @@
+"""Run seeded worlds: `python tests/world/run.py --seeds 10000`, or replay one: `--seed 4711 --verbose`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+if str(TESTS) not in sys.path:
+    sys.path.insert(0, str(TESTS))
+
+import conftest  # noqa: F401  puts the pack on the path, under the name kling
+
+CHUNK = 250
+
+
+def chunk(first: int, count: int) -> tuple[int, Counter[str], list[tuple[int, str]]]:
+    """Live through some worlds; gives how many, what they showed, and which failed."""
+    from world.clockwork import VirtualLoop
+    from world.world import Broken, run
+
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    seen: Counter[str] = Counter()
+    failed = []
+    for seed in range(first, first + count):
+        try:
+            seen.update(run(seed, loop).figures())
+        except Broken as error:
+            cause = f" <- {error.__cause__!r}" if error.__cause__ else ""
+            failed.append((seed, f"{error}{cause}"))
+    loop.close()
+    return count, seen, failed
+
+
+def replay(seed: int, *, verbose: bool) -> int:
+    """Live through one world and tell its story."""
+    from world.clockwork import VirtualLoop
+    from world.world import run
+
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    try:
+        world = run(seed, loop, verbose=verbose)
+    except AssertionError:
+        traceback.print_exc()
+        return 1
+    print(f"seed {seed}: every invariant holds. {dict(world.figures())}")
+    return 0
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1_000, help="how many worlds")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, help="replay this one world")
+    parser.add_argument("--verbose", action="store_true", help="with --seed: tell its story")
+    given = parser.parse_args()
+    if given.seed is not None:
+        return replay(given.seed, verbose=given.verbose)
+    return _many(given.start, given.seeds, given.jobs)
+
+
+def _many(start: int, seeds: int, jobs: int) -> int:
+    began = told = time.monotonic()
+    done, failures = 0, 0
+    seen: Counter[str] = Counter()
+    chunks = [(first, min(CHUNK, start + seeds - first)) for first in range(start, start + seeds, CHUNK)]
+    with multiprocessing.get_context("fork" if os.name == "posix" else "spawn").Pool(jobs) as pool:
+        for result in [pool.imap_unordered(_chunk, chunks)]:
+            for count, figures, failed in result:
+                done += count
+                seen.update(figures)
+                failures += len(failed)
+                for seed, why in failed:
+                    print(f"FAILED {why}\n       python tests/world/run.py --seed {seed} --verbose", flush=True)
+                if time.monotonic() - told > 10 or done == seeds:
+                    told = time.monotonic()
+                    print(f"{done:,} of {seeds:,} worlds, {failures} failed, {told - began:.0f} s", flush=True)
+    for name, count in sorted(seen.items()):
+        print(f"  {name}: {count:,}")
+    return 1 if failures else 0
+
+
+def _chunk(place: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[int, str]]]:
+    return chunk(*place)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

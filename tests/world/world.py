@@ -1,0 +1,316 @@
+"""One world from one seed: a service, its faults, one or two processes, their users; then the invariants.
+
+The invariants are those of the protocol (docs/money-safety.md): I1 a task UUID is billed once; I2 what was billed is
+delivered to those who keep asking; I3 nothing is sent without a durable record; I4 no second UUID for an intent
+without a recorded end of the first; I5 a file under its final name is whole; I6 everything ends; I7 no key leaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import traceback
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from kling.nodes.runware.journal import ENDED_BADLY, State
+from kling.nodes.runware.simulator import Simulator
+from kling.nodes.runware.simulator import tiny_film
+
+from .clockwork import EPOCH, VirtualLoop
+from .disk import Volume
+from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
+from .process import FOLDER, Outcome, Process
+from .weather import Weather
+
+if TYPE_CHECKING:
+    from kling.nodes.runware.order import Order
+
+DEDUPES = ("running", "forever", "none")
+FASTEST = 35.0
+"""Seconds: no render is faster (A3)."""
+NODE_PATIENCE = 2_700.0
+CALM_PRESSES = 5
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+class World:
+    """One world. `chance` draws everything; `notes` tell its story."""
+
+    def __init__(self, seed: int, loop: VirtualLoop, *, verbose: bool = False) -> None:
+        self.seed = seed
+        self.loop = loop
+        self.verbose = verbose
+        self.chance = chance = Random(seed)
+        self.notes: list[str] = []
+        self.exempt: set[str] = set()
+        self.ends: list[str] = []
+        self.dedupe = DEDUPES[seed % 3]
+        self.window = 0.0 if self.dedupe == "none" else 20.0
+        self.weather = Weather(chance, chance.choice((0.0, 0.3, 1.0, 1.0, 2.0)))
+        self.key = f"key-{seed:08d}-{chance.getrandbits(64):016x}"
+        self.keys = [self.key]
+        self.simulator = Simulator(
+            seed=seed, key=self.key, latency=self._latency, dedupe=self.dedupe, faults=self.weather, balance=1e6
+        )
+        self.weather.simulator = self.simulator
+        self.skew = 0.0
+        self.layout = chance.choices(("one", "shared", "separate"), (70, 15, 15))[0]
+        self.volumes = [Volume(self._clock) for _ in range(2 if self.layout == "separate" else 1)]
+        for volume in self.volumes:
+            volume.put(REFERENCE, REFERENCE_BYTES)
+        self.processes = [self._process(volume) for volume in self._homes()]
+        self.wanted: list[tuple[Kind, int]] = [
+            (chance.choice(KINDS), take) for take in range(1, chance.choice((1, 1, 1, 1, 2)) + 1)
+        ]
+        self.final: list[str] = []
+        self.sent: dict[str, list[str]] = {}
+
+    # Its parts
+
+    def _latency(self, _task: dict[str, Any]) -> float:
+        return FASTEST + min(self.chance.expovariate(1 / 40), 600.0)
+
+    def _clock(self) -> float:
+        return EPOCH + self.loop.time() + self.skew
+
+    def _homes(self) -> list[Volume]:
+        return [self.volumes[0], self.volumes[-1]] if self.layout != "one" else [self.volumes[0]]
+
+    def _process(self, volume: Volume) -> Process:
+        return Process(self, volume, self.key, window=self.window)
+
+    def note(self, text: str) -> None:
+        """Tell what happens."""
+        self.notes.append(f"{self.loop.time():9.1f}  {text}")
+        if self.verbose:
+            print(self.notes[-1])
+
+    def fail(self, invariant: str, error: BaseException | None = None) -> None:
+        """Stop the world: an invariant is broken."""
+        raise Broken(f"seed {self.seed} ({self.dedupe}, {self.layout}): {invariant}") from error
+
+    # Its story
+
+    async def live(self) -> None:
+        """Let users press, and things go wrong; then let the storm end, and look."""
+        for _ in range(self.chance.randint(1, 7)):
+            await self._turn()
+        await self._calm()
+        self._look()
+
+    async def _turn(self) -> None:
+        chance = self.chance
+        if chance.random() < 0.25:
+            self._mischief()
+        pressing = []
+        both = len(self.processes) > 1 and chance.random() < 0.5
+        for index in range(len(self.processes)) if both else (chance.randrange(len(self.processes)),):
+            process = self._alive(index)
+            if chance.random() < 0.25:
+                process.fuse = int(10 ** chance.uniform(0, 2.4))
+            if chance.random() < 0.15:
+                process.disk_fault = chance.choice(("full", "read-only", "broken", "torn"))
+                process.disk_fuse = int(10 ** chance.uniform(0, 1.9)) - 1
+            for kind, take in self.wanted:
+                patience = chance.expovariate(1 / 30) if chance.random() < 0.3 else NODE_PATIENCE
+                pressing.append(self._press(process, order(kind, process.key, take), patience, index))
+        await asyncio.gather(*pressing)
+        for index, process in enumerate(self.processes):
+            process.disk_fuse = -1
+            if not process.alive and chance.random() < 0.5:
+                self._lose_power(index)
+        await asyncio.sleep(
+            chance.choices(
+                (0.0, chance.uniform(0, 30), chance.uniform(60, 600), chance.uniform(3660, 7000), 86_400.0),
+                (20, 30, 25, 22, 3),
+            )[0]
+        )
+
+    def _alive(self, index: int) -> Process:
+        process = self.processes[index]
+        if process.alive and self.chance.random() < 0.2:
+            self.note(f"process {index} restarted")
+            process.end()
+        if not process.alive:
+            process = self.processes[index] = self._process(process.volume)
+        return process
+
+    def _lose_power(self, index: int) -> None:
+        volume = self.processes[index].volume
+        self.note("power lost")
+        for process in self.processes:
+            if process.volume is volume:
+                process.end()
+        volume.crash(self.chance)
+
+    async def _press(self, process: Process, wanted: Order, patience: float, index: int) -> Outcome:
+        self.note(f"process {index} presses Run for take {wanted.take}, waits {patience:.0f} s")
+        began = self.loop.time()
+        outcome = await process.buy(wanted, patience)
+        self.note(f"process {index}, take {wanted.take}: {outcome.end} {outcome.error or ''}")
+        self.ends.append(outcome.end)
+        self._check_end(outcome, self.loop.time() - began, patience)
+        return outcome
+
+    def _mischief(self) -> None:
+        """Do what users and fate do between two presses."""
+        chance = self.chance
+        volume = chance.choice(self.volumes)
+        deed = chance.choice(("clock", "clock", "delete record", "delete index", "delete journal", "tear", "film", "key"))
+        self.note(f"mischief: {deed}")
+        if deed == "clock":
+            self.skew += chance.choice((7200.0, -7200.0, chance.uniform(-40, 40)))
+            self.exempt.add("clock")
+        elif deed == "key":
+            self.key = f"{self.key[:12]}-{chance.getrandbits(64):016x}"
+            self.keys.append(self.key)
+            self.simulator.key = self.key
+            self.exempt.add("key")
+            for process in self.processes:
+                if chance.random() < 0.7:
+                    process.end()
+        elif deed == "film":
+            for path in volume.below("films"):
+                if chance.random() < 0.5:
+                    volume.drop(path)
+                else:
+                    volume.put(path, bytes(volume.names[path].data[:-3]) + b"\0\0\0")
+        elif deed == "tear":
+            for path in volume.below("tasks"):
+                data = bytes(volume.names[path].data)
+                volume.put(path, chance.choice((data[: chance.randrange(len(data) + 1)], b"", b"{}", b"\xff" * 40)))
+            self.exempt.add("journal")
+        else:
+            for path in volume.below("intents") if deed == "delete index" else volume.below("tasks"):
+                volume.drop(path)
+            if deed == "delete journal":
+                for path in volume.below("intents"):
+                    volume.drop(path)
+            self.exempt.add("journal")
+
+    async def _calm(self) -> None:
+        """End the storm; everyone keeps pressing."""
+        self.weather.force = 0.0
+        for process in self.processes:
+            process.end()
+        self.note("calm")
+        for number in range(CALM_PRESSES):
+            await asyncio.sleep(30.0 if number == 0 else 3_700.0)
+            ends = []
+            for index in range(len(self.processes)):
+                process = self._alive(index)
+                for kind, take in self.wanted:
+                    outcome = await self._press(process, order(kind, process.key, take), NODE_PATIENCE, index)
+                    ends.append(outcome.end)
+            if set(ends) == {"film"}:
+                break
+        self.final = ends
+
+    # The invariants
+
+    def check_sending(self, process: Process, body: bytes) -> None:
+        """I3 and I4, at the moment a purchase leaves."""
+        task_uuid = json.loads(body)[0]["taskUUID"]
+        durable = process.volume.durable_bytes(FOLDER / "tasks" / f"{task_uuid}.json")
+        record = json.loads(durable) if durable else {}
+        if record.get("state") != State.SENDING.value or not record.get("maybe_sent"):
+            self.fail("I3: sent without a durable record")
+        self.note(f"sends {task_uuid}")
+        earlier = self.sent.setdefault(record["intent"], [])
+        if task_uuid in earlier:
+            return
+        for each in earlier:
+            known = process.volume.durable_bytes(FOLDER / "tasks" / f"{each}.json")
+            state = json.loads(known).get("state") if known and known.startswith(b'{"version') else None
+            if state not in {bad.value for bad in ENDED_BADLY} and not self.exempt & {"journal"}:
+                self.fail(f"I4: {task_uuid} was made while {each} is {state}")
+        earlier.append(task_uuid)
+
+    def _check_end(self, outcome: Outcome, spent: float, patience: float) -> None:
+        if spent > patience + 1.0:
+            self.fail("I6: the press took longer than allowed")
+        if outcome.error is not None:
+            text = "".join(traceback.format_exception(outcome.error)) + repr(outcome.error)
+            if any(key in text for key in self.keys):
+                self.fail("I7: the key stands in an error")
+
+    def _look(self) -> None:
+        """I1, I2, I5 and I7, when all is over."""
+        self.simulator.run_out()
+        jobs = self.simulator.service.jobs
+        for task_uuid in jobs:
+            billed = self.simulator.billed(task_uuid)
+            if billed > 1 and not self._allowed_double():
+                self.fail(f"I1: {task_uuid} was billed {billed} times")
+        for volume in self.volumes:
+            for path, node in volume.names.items():
+                if any(key.encode() in node.data for key in self.keys):
+                    self.fail(f"I7: the key stands in {path}")
+        films = self._films()
+        for task_uuid, made in jobs.items():
+            for job in made:
+                for index, row in enumerate(job.films[: job.successes] if job.charged else ()):
+                    if row["videoUUID"] not in films and len(made) == 1:
+                        self.fail(f"I2: film {row['videoUUID']} of {task_uuid} was billed and not delivered")
+
+    def figures(self) -> Counter[str]:
+        """What this world showed, for the sums of a soak run."""
+        seen: Counter[str] = Counter({"worlds": 1, "posts": 0})
+        for exchange in self.simulator.requests:
+            seen["exchanges"] += 1
+            seen["posts"] += exchange.channel == "videoInference"
+            seen["faults"] += exchange.fault is not None
+        seen.update(f"end: {end}" for end in self.ends)
+        seen["crashes"] = sum("killed at" in note for note in self.notes)
+        seen["films not delivered at the end"] = sum(end != "film" for end in self.final)
+        seen["exempt: journal lost and key rotated"] = {"journal", "key"} <= self.exempt
+        seen["exempt: two machines, no dedupe"] = self.layout == "separate" and self.dedupe == "none"
+        return seen
+
+    def _allowed_double(self) -> bool:
+        if {"journal", "key"} <= self.exempt:
+            return True
+        return self.layout == "separate" and self.dedupe == "none"
+
+    def _films(self) -> set[str]:
+        """Check every film under its final name; give their UUIDs."""
+        found = set()
+        for volume in self.volumes:
+            for path in volume.below("films"):
+                if path.name.startswith("."):
+                    continue
+                task = self.simulator.service.film(path.stem)
+                if task is None:
+                    self.fail(f"I5: {path.name} is no film of ours")
+                whole = tiny_film.render(task[0].task, task[1])
+                data = bytes(volume.names[path].data)
+                if not data.startswith(whole):
+                    self.fail(f"I5: {path.name} is not what the service made")
+                found.add(path.stem)
+        return found
+
+
+def run(seed: int, loop: VirtualLoop, *, verbose: bool = False) -> World:
+    """Live through one world. Raises Broken."""
+    loop.rewind()
+    world = World(seed, loop, verbose=verbose)
+    try:
+        loop.run_until_complete(world.live())
+    except BaseException as error:
+        if not isinstance(error, (Broken, KeyboardInterrupt)):
+            raise Broken(f"seed {seed} ({world.dedupe}, {world.layout}): {error!r}") from error
+        raise
+    finally:
+        for process in world.processes:
+            process.end()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    return world
