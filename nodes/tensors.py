@@ -10,32 +10,38 @@ import contextlib
 import hashlib
 import secrets
 import wave
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from . import film
-from .runware.errors import InputError
-from .runware.media import MOST_PIXELS, Clip
+from .runware.errors import NOT_BILLED, InputError, StorageError
+from .runware.media import LONGEST_SIDE, MOST_PIXELS, Clip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-BLOCK_VALUES = 2**17
-"""Values converted at a time: as floats they fit into a core's cache."""
+BAND_VALUES = 2**16
+"""Values converted at a time: as floats they stay in a core's cache from one step to the next."""
+
+BITS_OF_ONE = 0x3F800000
+"""1.0 as a float32. Read as unsigned integers, all that is not from 0 to 1 (NaN, infinities, negatives) is greater."""
 
 LOOKS_LIKE_BYTES = 2.0
-"""Above this mean of the brightest values a picture is taken for one of 0 to 255."""
+"""A picture that reaches this is told apart from one of 0 to 255 by its mean."""
 
 SAMPLE_RATES = (8_000, 192_000)
 """Hz."""
 
 AUDIO_SECONDS_MOST = 30 * 60
 CHANNELS_MOST = 8
+
+IMAGE_AXES = 4
+AUDIO_AXES = 3
+COLOURS = 3
 
 
 def one_picture(image: Any, *, node: str, field: str) -> NDArray[np.uint8]:
@@ -78,68 +84,100 @@ def to_audio(waveform: NDArray[np.float32], sample_rate: int) -> dict[str, Any]:
 
 
 def save_audio(audio: Any, folder: Path, *, node: str, field: str) -> Clip:
-    """Write an AUDIO as a 16-bit WAV file into `folder`, named by its content, whole or not at all. Raises InputError."""
+    """Write an AUDIO into `folder` as a 16-bit WAV file named by its content, whole or not at all.
+
+    Raises:
+        InputError: it is no sound of a sane length and rate.
+        StorageError: the folder cannot be written.
+    """
     samples, rate = _sound(audio, node=node, field=field)
-    digest = hashlib.sha256(b"pcm16 %d %d\n" % (rate, samples.shape[1]))
-    digest.update(samples.data)
-    path = folder / f"kling_{digest.hexdigest()}.wav"
+    digest = _hash_sound(samples, rate)
+    path = folder / f"kling_{digest}.wav"
     if not path.exists():
-        part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-        try:
+        with _part(folder, ".wav") as part:
             with wave.open(str(part), "wb") as file:
                 file.setnchannels(samples.shape[1])
                 file.setsampwidth(2)
                 file.setframerate(rate)
                 file.writeframes(samples.data)
             part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    return Clip(path, digest.hexdigest(), "audio", seconds=len(samples) / rate)
+    return Clip(path, digest, "audio", seconds=len(samples) / rate)
 
 
 def save_video(video: Any, folder: Path, *, node: str, field: str) -> Clip:
-    """Write a VIDEO as an MP4 file into `folder`, whole or not at all; re-encoded only where it must be.
+    """Write a VIDEO into `folder` as an MP4 file named by its content, whole or not at all.
 
-    Its identity is that of what is seen and heard: coded packets where they are copied, pixels where they are not.
-    Raises InputError.
+    Its packets are copied where they fit an MP4. The content is what an encoder was given, not what it made of it:
+    another machine's encoder makes no other film.
+
+    Raises:
+        InputError: it cannot be read, or not be written as MP4.
+        StorageError: the folder cannot be written.
     """
+    import av
     from comfy_api.latest import Types
 
-    part = folder / f".kling_{secrets.token_hex(8)}.mp4"
+    if not hasattr(video, "save_to"):
+        raise _unfit(node, field, "it is no video.", "Connect a VIDEO, such as LoadVideo or CreateVideo give.")
     try:
-        identity = _hash_components(video)
-        video.save_to(str(part), format=Types.VideoContainer.MP4)
-        identity = identity or film.hash_film(part)
-        info = film.probe(part)
+        identity = _identity(video, node=node, field=field)
         path = folder / f"kling_{identity}.mp4"
-        part.replace(path)
-    except (OSError, ValueError, film.FilmError) as error:
-        raise InputError(
-            node=node,
-            field=field,
-            rule=f"this video cannot be read or written as MP4 ({type(error).__name__}).",
-            next_step="Load it anew, or save it as H.264 MP4 first.",
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        if not identity or not path.exists():
+            with _part(folder, ".mp4") as part:
+                video.save_to(str(part), format=Types.VideoContainer.MP4)
+                identity = identity or film.hash_film(part)
+                path = part.replace(folder / f"kling_{identity}.mp4")
+        info = film.probe(path)
+    except InputError:
+        raise
+    except (av.FFmpegError, film.FilmError, ValueError, RuntimeError) as error:
+        raise _unfit(
+            node,
+            field,
+            f"this video cannot be read or written as MP4 ({error}).",
+            "Load it anew, or save it as H.264 MP4 with even width and height first.",
+        ) from error
     return Clip(path, identity, "video", seconds=info.seconds, width=info.width, height=info.height)
 
 
+@contextlib.contextmanager
+def _part(folder: Path, suffix: str) -> Iterator[Path]:
+    """Give a name for a file that is renamed once it is whole, and removed if it never is."""
+    part = folder / f".kling_{secrets.token_hex(8)}{suffix}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield part
+    except OSError as error:
+        raise StorageError(
+            f"What is to be uploaded cannot be written to {folder} ({error.strerror or error}).",
+            billing=NOT_BILLED,
+            next_step="Free space there, or mend the folder's rights.",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 def _batch(image: Any, *, node: str, field: str) -> torch.Tensor:
-    """Check that a value is an IMAGE with something in it."""
+    """Check that a value is an IMAGE with something in it, and give it as [batch, height, width, channels]."""
     if isinstance(image, np.ndarray):
         image = torch.from_numpy(image)
-    if not isinstance(image, torch.Tensor) or image.ndim not in {3, 4}:
+    if not isinstance(image, torch.Tensor) or image.ndim not in {IMAGE_AXES - 1, IMAGE_AXES}:
         raise _unfit(node, field, "it is no picture of the form [batch, height, width, channels].")
-    batch = image.detach() if image.ndim == 4 else image.detach()[None]  # noqa: PLR2004
-    shape = "x".join(str(length) for length in batch.shape)
+    batch = image.detach() if image.ndim == IMAGE_AXES else image.detach()[None]
+    shape = "x".join(str(length) for length in image.shape)
     if 0 in batch.shape:
         raise _unfit(node, field, f"it is empty ({shape}).")
     if batch.shape[3] not in {1, 3, 4}:
-        raise _unfit(node, field, f"it has {batch.shape[3]} channels ({shape}); 1, 3 or 4 are taken.")
-    if batch.shape[1] * batch.shape[2] > MOST_PIXELS:
-        raise _unfit(node, field, f"it has more than {MOST_PIXELS} pixels ({shape}).")
+        hint = "Connect an ordinary IMAGE."
+        if image.ndim == IMAGE_AXES - 1:
+            hint = "If it is a mask, put MaskToImage between."
+        elif batch.shape[1] in {1, 3, 4}:
+            hint = "Its channels seem to come first; an IMAGE has them last."
+        raise _unfit(node, field, f"it has {batch.shape[3]} channels ({shape}); 1, 3 or 4 are taken.", hint)
+    if batch.shape[1] * batch.shape[2] > MOST_PIXELS or max(batch.shape[1:3]) > LONGEST_SIDE:
+        limits = f"{MOST_PIXELS} pixels, and {LONGEST_SIDE} a side, are taken"
+        raise _unfit(node, field, f"it is too large ({shape}); at most {limits}.", "Put ImageScale between.")
     return batch
 
 
@@ -147,42 +185,44 @@ def _pixels(picture: torch.Tensor, *, node: str, field: str) -> NDArray[np.uint8
     """Convert [height, width, channels] to uint8 RGB: rounded, not cut off; what lies outside 0 to 1 is clamped."""
     if picture.dtype == torch.uint8:
         values = picture.cpu().numpy()
+    elif picture.dtype.is_floating_point:
+        values = _round(picture.to("cpu", torch.float32).numpy(), node=node, field=field)
     else:
-        if not picture.dtype.is_floating_point:
-            raise _unfit(node, field, f"its values are {picture.dtype}, and floats from 0 to 1 are taken.")
-        values = _round(picture, node=node, field=field)
-    if values.shape[2] == 1:
-        return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
-    if values.shape[2] == 3:  # noqa: PLR2004
+        raise _unfit(node, field, f"its values are {picture.dtype}, and floats from 0 to 1 are taken.")
+    channels = values.shape[2]
+    if channels == 1:
+        return np.repeat(values, COLOURS, axis=2)
+    if channels == COLOURS:
         return np.ascontiguousarray(values)
-    alpha = values[..., 3:].astype(np.uint16)
-    return ((values[..., :3] * alpha + 127) // 255).astype(np.uint8)
+    alpha = values[..., COLOURS:].astype(np.uint16)
+    return ((values[..., :COLOURS] * alpha + 127) // 255).astype(np.uint8)
 
 
-def _round(picture: torch.Tensor, *, node: str, field: str) -> NDArray[np.uint8]:
-    if picture.dtype not in {torch.float32, torch.float64}:
-        picture = picture.float()
-    values = np.ascontiguousarray(picture.cpu().numpy())
-    flat, out = values.reshape(-1), np.empty(values.size, np.uint8)
-    buffer = np.empty(min(BLOCK_VALUES, values.size), values.dtype)
-    brightest = 0.0
-    for start in range(0, flat.size, BLOCK_VALUES):
-        block = flat[start : start + BLOCK_VALUES]
-        scaled = buffer[: block.size]
-        highest, lowest = block.max(), block.min()
-        if not (np.isfinite(highest) and np.isfinite(lowest)):
-            raise _not_numbers(values, node, field)
-        brightest = max(brightest, float(highest))
-        np.multiply(block, 255, out=scaled)
-        np.rint(scaled, out=scaled)
-        np.clip(scaled, 0, 255, out=scaled)
-        out[start : start + block.size] = scaled
-    if brightest > LOOKS_LIKE_BYTES and float(np.clip(values, 0, None).mean()) > 1.0:
-        raise _unfit(node, field, f"its values reach {brightest:.0f}, as if they were bytes; floats from 0 to 1 are taken.")
-    return out.reshape(values.shape)
+def _round(values: NDArray[np.float32], *, node: str, field: str) -> NDArray[np.uint8]:
+    """Scale to bytes in bands of rows, [height, width, channels], each read from memory once."""
+    height, width, channels = values.shape
+    rounded = np.empty(values.shape, np.uint8)
+    rows = max(1, BAND_VALUES // (width * channels))
+    scaled = np.empty((min(rows, height), width, channels), np.float32)
+    is_beyond = False
+    for top in range(0, height, rows):
+        band = values[top : top + rows]
+        part = scaled[: len(band)]
+        np.multiply(band, 255, out=part)
+        np.rint(part, out=part)
+        if band.view(np.uint32).max() > BITS_OF_ONE:
+            if not np.isfinite(band).all():
+                raise _not_numbers(values, node, field)
+            is_beyond = is_beyond or bool(band.max() > LOOKS_LIKE_BYTES)
+            np.clip(part, 0, 255, out=part)
+        rounded[top : top + rows] = part
+    if is_beyond and float(np.clip(values, 0, None).mean()) > 1:
+        rule = f"its values reach {values.max():.0f}, as if they were bytes; floats from 0 to 1 are taken."
+        raise _unfit(node, field, rule, "Divide them by 255.")
+    return rounded
 
 
-def _not_numbers(values: NDArray[Any], node: str, field: str) -> InputError:
+def _not_numbers(values: NDArray[np.float32], node: str, field: str) -> InputError:
     wrong = np.argwhere(~np.isfinite(values))
     row, column = wrong[0][:2]
     return _unfit(
@@ -203,34 +243,51 @@ def _sound(audio: Any, *, node: str, field: str) -> tuple[NDArray[np.int16], int
     def refuse(rule: str) -> InputError:
         return _unfit(node, field, rule, "Connect an ordinary AUDIO, such as LoadAudio gives.")
 
-    if not isinstance(audio, dict) or not isinstance(audio.get("waveform"), torch.Tensor):
+    if not isinstance(audio, Mapping) or not isinstance(audio.get("waveform"), torch.Tensor):
         raise refuse("it is no sound.")
     waveform, rate = audio["waveform"].detach(), audio.get("sample_rate")
     if not isinstance(rate, int) or not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
         raise refuse(f"its sample rate is {rate!r}; {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz are taken.")
-    if waveform.ndim != 3 or waveform.shape[0] != 1 or not 1 <= waveform.shape[1] <= CHANNELS_MOST:  # noqa: PLR2004
+    if waveform.ndim != AUDIO_AXES or waveform.shape[0] != 1 or not 1 <= waveform.shape[1] <= CHANNELS_MOST:
         raise refuse(f"it has the shape {tuple(waveform.shape)}; one sound [1, channels, samples] is taken.")
-    if not waveform.shape[2] or waveform.shape[2] > AUDIO_SECONDS_MOST * rate:
-        raise refuse(f"it lasts {waveform.shape[2] / rate:.1f} s.")
-    values = waveform[0].float().cpu().numpy().T
+    if not 0 < waveform.shape[2] <= AUDIO_SECONDS_MOST * rate:
+        raise refuse(f"it lasts {waveform.shape[2] / rate:.1f} s; at most {AUDIO_SECONDS_MOST} s are taken.")
+    values = waveform[0].to("cpu", torch.float32).numpy().T
     if not np.isfinite(values).all():
-        raise refuse("it holds values that are no numbers.")
+        raise refuse("it holds values that are no numbers (NaN or infinite).")
     return np.ascontiguousarray(np.rint(np.clip(values, -1, 1) * 32767).astype("<i2")), rate
 
 
-def _hash_components(video: Any) -> str:
-    """Hash a VIDEO that was made of frames in the graph, before it is encoded; nothing for one that is a file."""
+def _hash_sound(samples: NDArray[np.int16], rate: int) -> str:
+    digest = hashlib.sha256(b"pcm16 %d %d\n" % (rate, samples.shape[1]))
+    digest.update(samples.data)
+    return digest.hexdigest()
+
+
+def _identity(video: Any, *, node: str, field: str) -> str:
+    """Hash a VIDEO before it is encoded; empty for one that only shows what it is when it is saved."""
     from comfy_api.latest import InputImpl
 
-    if not isinstance(video, InputImpl.VideoFromComponents):
+    if isinstance(video, InputImpl.VideoFromComponents):
+        return _hash_components(video.get_components(), node=node, field=field)
+    # What a graph did to a file (a trim, a crop) is not in the file: known by these methods, where the host has them.
+    window = getattr(video, "get_active_trim_window", None)
+    is_edited = getattr(video, "has_pending_frame_edits", bool)() or (window is None and hasattr(video, "as_trimmed"))
+    if type(video) is not InputImpl.VideoFromFile or is_edited:
         return ""
-    components = video.get_components()
-    digest = hashlib.sha256(f"frames {components.frame_rate} {tuple(components.images.shape)}\n".encode())
-    for picture in components.images:
-        digest.update(_pixels(picture.detach(), node="", field="").data)
-    audio: Mapping[str, Any] | None = components.audio
-    if audio:
-        samples, rate = _sound({**audio, "sample_rate": int(audio["sample_rate"])}, node="", field="")
-        digest.update(b"pcm16 %d %d\n" % (rate, samples.shape[1]))
-        digest.update(samples.data)
+    source = video.get_stream_source()
+    identity = film.hash_film(Path(source) if isinstance(source, str) else source)
+    trim = window() if window else (0.0, 0.0)
+    return hashlib.sha256(f"{identity} {trim}".encode()).hexdigest() if any(trim) else identity
+
+
+def _hash_components(components: Any, *, node: str, field: str) -> str:
+    """Hash a VIDEO made of frames in the graph: uint8 pixels, rate, 16-bit samples."""
+    shape = "x".join(str(length) for length in components.images.shape)
+    digest = hashlib.sha256(f"frames {components.frame_rate} {shape}\n".encode())
+    for picture in _batch(components.images, node=node, field=field):
+        digest.update(_pixels(picture, node=node, field=field).data)
+    if components.audio:
+        audio = {**components.audio, "sample_rate": int(components.audio["sample_rate"])}
+        digest.update(_hash_sound(*_sound(audio, node=node, field=field)).encode())
     return digest.hexdigest()
