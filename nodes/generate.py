@@ -16,18 +16,17 @@ from .compat import known
 from .labels import label
 from .runware import limits
 from .runware.fields import ASPECT_RATIOS, MODES, ORIENTATIONS, TIMEOUT_MAX, WIDGETS, fault
-from .runware.profiles import PROFILES
+from .runware.profiles import PROFILES, words
 from .sockets import KlingElements, KlingFrameImages, KlingPrompt, KlingTask
 
 if TYPE_CHECKING:
     from .runware import draft
     from .runware.journal import Record
-    from .runware.request import VideoInference
     from .runware.order import Order
+    from .runware.request import VideoInference
 
 NODE = "KlingGenerate"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
-PROFILE = next(iter(PROFILES.values()))
 LARGEST_TAKE = 2_147_483_647
 
 logger = logging.getLogger("kling")
@@ -255,16 +254,12 @@ def _sockets() -> list[Any]:
 
 def _film_widgets() -> list[Any]:
     return [
-        io.Combo.Input(
-            "model", options=list(PROFILES), default=DEFAULTS["model"], tooltip="The model that makes the film."
-        ),
+        io.Combo.Input("model", options=list(PROFILES), default=DEFAULTS["model"], tooltip=words.of_models()),
         io.Combo.Input(
             "aspect_ratio",
             options=list(ASPECT_RATIOS),
             default=DEFAULTS["aspect_ratio"],
-            tooltip="Shape of the film: "
-            + ", ".join(f"{ratio} is {width}x{height}" for ratio, (width, height) in PROFILE.sizes.items())
-            + ". Not sent when frame images decide.",
+            tooltip=words.of_sizes(),
         ),
         io.Int.Input(
             "duration",
@@ -277,7 +272,7 @@ def _film_widgets() -> list[Any]:
         io.Boolean.Input(
             "sound",
             default=DEFAULTS["sound"],
-            tooltip=f"Sound made with the film: ${PROFILE.price_with_sound} instead of ${PROFILE.price} a second.",
+            tooltip=words.of_sound(),
         ),
         io.Int.Input(
             "number_results",

@@ -180,6 +180,9 @@ ROWS = (
     Row(20, "block", "KlingGenerate", "reference_image", lambda f: f.images > 0 and not f.clips,
         "a reference image is only taken together with a reference video (motion control).",
         "Connect reference_video, or use the picture as a first frame or as an element."),
+    Row(41, "block", "KlingGenerate", "reference_video", _model_takes_no_clip,
+        "{facts.profile.title} takes no reference video (motion control).",
+        "Choose another model, or disconnect reference_video and empty reference_video_source."),
     Row(22, "warn", "KlingGenerate", "reference_video", lambda f: f.clips > 0,
         "the documentation does not say whether frame images or a size go with a reference video; the film's size may "
         "differ from the one asked for, or the service may refuse, which costs nothing.",
@@ -254,7 +257,4 @@ ROWS = (
         lambda f: bool(f.shots) and f.shot_seconds != f.request.duration,
         "the shots add up to {facts.shot_seconds} s, and must add up to the film's {facts.request.duration} s.",
         "Change shot_seconds."),
-    Row(41, "block", "KlingGenerate", "reference_video", _model_takes_no_clip,
-        "this model takes no reference video.",
-        "Choose another model, or disconnect reference_video."),
 )  # fmt: skip
