@@ -22,7 +22,7 @@ setup: .venv/ready
 	"$(PYTHON)" tests/host/setup.py
 
 demo: setup
-	@cd tests && ../$(RUN) -m host.demo
+	@cd tests && ../.venv/bin/python -m host.demo
 
 test: setup
 	@$(RUN) -m pytest $(TESTS) -n 2 --dist loadgroup $(ARGS)

@@ -39,9 +39,9 @@ def test_a_failing_sibling_loses_nothing_of_the_other_purchase(comfy, service, k
 
 
 STAGES = {
-    "submit": ("videoInference", [("videoInference", {"kind": "slow_answer", "seconds": 8.0})]),
+    "submit": ("videoInference", [("videoInference", {"kind": "slow_answer", "seconds": 0.8})]),
     "poll": ("getResponse", []),
-    "download": ("download", [("download", {"kind": "drip", "count": 64, "seconds": 0.5})]),
+    "download": ("download", [("download", {"kind": "drip", "count": 1024, "seconds": 0.5})]),
 }
 
 
