@@ -10,7 +10,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from .info import FilmError, count_frames, opened
+from .info import FilmError, count_frames, opened, turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,16 +75,17 @@ def _copy(source: Path, part: Path, container_format: str, metadata: Mapping[str
 def hash_film(file: File) -> str:
     """SHA-256, in hex, of the pictures and sounds as they are coded.
 
-    Stream parameters, times to the millisecond and packets count; how a muxer arranged them does not.
+    Stream parameters, rotation, times to the millisecond and packets count; how a muxer arranged them does not.
 
     Raises:
         FilmError: the file cannot be read.
     """
+    rotation = _rotation(file)
     with opened(file) as film:
         streams = [stream for stream in film.streams if stream.type in ("video", "audio")]
         if not streams:
             raise FilmError(f"{file} has neither pictures nor sound in it.")
-        digests = {stream.index: hashlib.sha256(_parameters(stream)) for stream in streams}
+        digests = {stream.index: hashlib.sha256(_parameters(stream, rotation)) for stream in streams}
         for packet in film.demux(streams):
             if packet.size:
                 digest = digests[packet.stream_index]
@@ -93,11 +94,23 @@ def hash_film(file: File) -> str:
     return hashlib.sha256(b"".join(digest.digest() for digest in digests.values())).hexdigest()
 
 
-def _parameters(stream: Any) -> bytes:
+def _rotation(file: File) -> int:
+    """Give the rotation of the first frame, where PyAV tells it; rewind a file that was already open."""
+    with opened(file) as film:
+        frames = film.decode(film.streams.video[0]) if film.streams.video else iter(())
+        rotation = next((turn(frame) for frame in frames), 0)
+    if hasattr(file, "seek"):
+        file.seek(0)
+    return rotation
+
+
+def _parameters(stream: Any, rotation: int) -> bytes:
     codec = stream.codec_context
-    if stream.type == "video":
-        return f"video {codec.name} {stream.width}x{stream.height}\n".encode()
-    return f"audio {codec.name} {stream.rate} {stream.channels}\n".encode()
+    if stream.type == "audio":
+        return f"audio {codec.name} {stream.rate} {stream.channels}\n".encode()
+    colours = f"{codec.colorspace} {codec.color_range} {codec.color_primaries} {codec.color_trc}"
+    header = f"video {codec.name} {stream.width}x{stream.height} {rotation} {colours}\n".encode()
+    return header + bytes(codec.extradata or b"")
 
 
 def _milliseconds(packet: Packet[Any]) -> int:

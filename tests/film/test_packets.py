@@ -71,7 +71,18 @@ def test_the_same_film_in_another_copy_has_the_same_hash(film_of, tmp_path):
     assert hash_film(io.BytesIO(source.read_bytes())) == hash_film(source)
 
 
-@pytest.mark.parametrize("change", [{"frames": 11}, {"rate": 25}, {"sound": "aac"}, {"options": {"crf": "30"}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": 11},
+        {"rate": 25},
+        {"sound": "aac"},
+        {"options": {"crf": "30"}},
+        {"rotation": 90},
+        {"tagged": False},
+        {"colour_range": 2},
+    ],
+)
 def test_another_film_has_another_hash(film_of, change):
     assert hash_film(film_of("one.mp4")) != hash_film(film_of("other.mp4", **change))
 
