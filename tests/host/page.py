@@ -18,6 +18,15 @@ MILLISECONDS_TO_OPEN = 90_000
 DISMISSED = ("vueNodesBannerDismissed", "comfy.vueNodesMigration.dismissed")
 """Announcements of frontend 1.32 that would cover the graph."""
 
+HOST_NOISE = (
+    "api.comfy.org",  # the page asks for news of every node; a strict host forbids it
+    "/user.css",  # looked for beside the page and in the user folder
+    "/favicon.ico",
+    "GraphView",  # frontend 1.32 reads the locale before it is set
+    "/api/jobs",  # frontends after 1.45 on an older server
+)
+"""What the console says of a ComfyUI without any pack."""
+
 
 class NoBrowser(Exception):
     """There is no Chromium on this machine."""
@@ -61,6 +70,13 @@ def open_page(comfy: Comfy, *, vue_nodes: bool = False, width: int = 1600, heigh
             yield page
         finally:
             browser.close()
+
+
+def complaints(page: Page) -> list[str]:
+    """List the console's errors and warnings, without those that every ComfyUI has."""
+    lines: list[str] = page.console_lines  # type: ignore[attr-defined]
+    loud = [line for line in lines if line.startswith(("error:", "warning:"))]
+    return [line for line in loud if not any(noise in line for noise in HOST_NOISE)]
 
 
 READY = "() => window.app?.graph && window.app.extensionManager && !document.querySelector('.p-progressspinner')"

@@ -1,0 +1,40 @@
+"""The examples in the real page, in both of its renderers."""
+
+import json
+
+import pytest
+
+from host.api_form import api_form
+from host.page import NoBrowser, complaints, open_page
+from host.test_examples import EXAMPLES
+
+pytestmark = pytest.mark.page
+
+LOAD = "async workflow => { await app.loadGraphData(workflow); return (await app.graphToPrompt()).output }"
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["canvas", "vue"])
+def page(comfy, request):
+    try:
+        with open_page(comfy, vue_nodes=request.param) as page:
+            yield page
+    except NoBrowser as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_page_queues_an_example_as_the_tests_post_it(comfy, page, path):
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    queued = page.evaluate(LOAD, workflow)
+    posted = api_form(workflow, comfy.object_info)
+    assert {name: node["inputs"] for name, node in queued.items()} == {
+        name: node["inputs"] for name, node in posted.items()
+    }
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_opens_without_a_word_of_complaint(page, path):
+    page.console_lines.clear()
+    page.evaluate(LOAD, json.loads(path.read_text(encoding="utf-8")))
+    assert page.locator(".p-dialog:visible").count() == 0
+    assert complaints(page) == []
