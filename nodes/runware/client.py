@@ -5,6 +5,7 @@ Wire: https://runware.ai/docs/platform/authentication, /task-polling, /task-deta
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import email.utils
 import json
@@ -12,7 +13,7 @@ import logging
 import re
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
@@ -22,8 +23,9 @@ from .response import Answer
 from .settings import DEFAULT_BASE_URL, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Mapping
     from pathlib import Path
+    from typing import Any
 
     from .files import Disk
 
@@ -31,17 +33,28 @@ CONNECT_SECONDS = 10.0
 ACKNOWLEDGEMENT_SECONDS = 10.0
 """After the last byte. Short on purpose: the answer is immediate, and a long wait eats the window for a safe re-send."""
 POLL_SECONDS = 20.0
+QUESTION_SECONDS = 45.0
+"""For a whole question and its answer, however slowly the bytes drip."""
 SEND_SECONDS = 30.0
 """Without a byte going out."""
+SLOWEST_UPLOAD = 8 * 2**10
+"""Bytes a second."""
+STREAM_SECONDS = 60.0
+"""Until a file's headers are here."""
 UPLOAD_ANSWER_SECONDS = 120.0
 ANSWER_BYTES_MOST = 8 * 2**20
 RETRY_AFTER_MOST = 120.0
 CHUNK_BYTES = 2**18
+KEY_QUOTED = 8
+"""Characters from which on a key that the service quotes back is told from other text."""
 USER_AGENT = "kling-video/1.0 (ComfyUI)"
 SECRET_LOGGERS = (
     "httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks",
 )  # fmt: skip
 """They print URLs, whose queries can be signatures."""
+
+
+T = TypeVar("T")
 
 
 class Uncertain(Exception):
@@ -61,6 +74,7 @@ class Client:
         self.base_url = base_url
         self.result_host = httpx.URL(base_url).host if is_loopback(httpx.URL(base_url).host) else ""
         self._key = key
+        self._url = httpx.URL(base_url)
         environment = transport is None and not self.result_host
         keep = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0)
         fresh = httpx.Limits(max_keepalive_connections=0)
@@ -82,35 +96,49 @@ class Client:
         for client in (self._questions, self._submissions, self._files):
             await client.aclose()
 
-    async def submit(self, disk: Disk, body: Path, size: int) -> Answer:
+    async def submit(self, disk: Disk, body: Path, size: int, *, seconds: float | None = None) -> Answer:
         """Send one purchase: the file `body` as it is, `size` bytes, on a fresh connection.
 
-        Raises NotSent when no connection was made, Uncertain when the bytes may have arrived.
+        After `seconds` it is given up; by default after as long as a slow line needs. Raises NotSent when no
+        connection was made, Uncertain when the bytes may have arrived, OSError when the file cannot be read.
         """
-        timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=ACKNOWLEDGEMENT_SECONDS, write=SEND_SECONDS, pool=None)
+        limit = CONNECT_SECONDS + size / SLOWEST_UPLOAD + SEND_SECONDS if seconds is None else seconds
+        timeout = httpx.Timeout(
+            connect=min(CONNECT_SECONDS, limit),
+            read=min(ACKNOWLEDGEMENT_SECONDS, limit),
+            write=min(SEND_SECONDS, limit),
+            pool=None,
+        )
         request = self._submissions.build_request(
             "POST",
-            self.base_url,
+            self._url,
             content=_pieces(disk, body),
             headers={**self._headers(), "Content-Length": str(size)},
             timeout=timeout,
         )
-        return await self._exchange(self._submissions, request)
+        return await self._exchange(self._submissions, request, limit)
 
     async def ask(self, task_uuid: str) -> Answer:
         """Ask for a task's state; free. Raises NotSent or Uncertain."""
         return await self._question({"taskType": "getResponse", "taskUUID": task_uuid})
 
     async def details(self, task_uuid: str) -> Answer:
-        """Ask the archive for a task's last answer; free. The rows are those of the stored answer."""
+        """Ask the archive for a task's last answer; free. Rows and failures are those of the stored answer.
+
+        Raises NotSent or Uncertain.
+        """
         answer = await self._question({"taskType": "getTaskDetails", "taskUUID": task_uuid})
-        rows = [
-            row
-            for outer in answer.rows
-            if outer.task_type == "getTaskDetails" and isinstance(outer.nested, dict)
-            for row in response.read(answer.status, json.dumps(outer.nested).encode()).rows
-        ]
-        return Answer(answer.status, tuple(rows), (), answer.readable)
+        stored = [row.nested for row in answer.rows if row.task_type == "getTaskDetails"]
+        if not stored:
+            return answer
+        inner = [response.read(answer.status, json.dumps(each).encode()) for each in stored if isinstance(each, dict)]
+        return Answer(
+            answer.status,
+            tuple(row for each in inner for row in each.rows),
+            (*answer.failures, *(failure for each in inner for failure in each.failures)),
+            # A stored answer that shows nothing is no word about the task.
+            readable=any(each.rows or each.failures for each in inner),
+        )
 
     async def upload(self, disk: Disk, path: Path) -> str:
         """Put a local film or sound into mediaStorage and give its mediaUUID. Nothing is bought.
@@ -118,15 +146,16 @@ class Client:
         Raises ServiceError, NotSent or ServerError; repeating it is harmless.
         """
         task_uuid = str(uuid.uuid4())
-        media = await disk.offload(lambda: base64.b64encode(disk.read(path)).decode("ascii"))
+        media = await disk.offload(_as_base64, disk, path)
         task = {"taskType": "mediaStorage", "taskUUID": task_uuid, "operation": "upload", "media": media}
         content = await disk.offload(lambda: json.dumps([task]).encode())
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=UPLOAD_ANSWER_SECONDS, write=SEND_SECONDS, pool=None)
         request = self._questions.build_request(
-            "POST", self.base_url, content=content, headers=self._headers(), timeout=timeout
+            "POST", self._url, content=content, headers=self._headers(), timeout=timeout
         )
+        limit = CONNECT_SECONDS + len(content) / SLOWEST_UPLOAD + UPLOAD_ANSWER_SECONDS
         try:
-            answer = await self._exchange(self._questions, request)
+            answer = await self._exchange(self._questions, request, limit)
         except Uncertain as reason:
             raise ServerError(f"The upload of a reference did not finish: {reason}", billing="Not billed.") from None
         rows, _ = answer.of(task_uuid)
@@ -141,12 +170,10 @@ class Client:
         request = self._files.build_request(
             "GET", url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}, timeout=timeout
         )
-        return await self._files.send(request, stream=True)
+        return await _within(STREAM_SECONDS, self._files.send(request, stream=True))
 
     async def _unfinished_upload(self, task_uuid: str, answer: Answer) -> str:
         """Wait for an upload that was answered before it was finished (mediaUUID "1"), bounded."""
-        import asyncio
-
         for _ in range(100):
             rows, failures = answer.of(task_uuid)
             failures += [failure for failure in answer.failures if not failure.task_uuid]
@@ -171,18 +198,14 @@ class Client:
     async def _question(self, task: dict[str, str]) -> Answer:
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=POLL_SECONDS, write=POLL_SECONDS, pool=None)
         request = self._questions.build_request(
-            "POST", self.base_url, content=json.dumps([task]).encode(), headers=self._headers(), timeout=timeout
+            "POST", self._url, content=json.dumps([task]).encode(), headers=self._headers(), timeout=timeout
         )
-        return await self._exchange(self._questions, request)
+        return await self._exchange(self._questions, request, QUESTION_SECONDS)
 
-    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> Answer:
         """Send, and read a whole answer of bounded size. Any status is an answer; redirects are never followed."""
         try:
-            reply = await client.send(request, stream=True)
-            try:
-                body = await _whole(reply)
-            finally:
-                await reply.aclose()
+            reply, body = await _within(seconds, _conversation(client, request))
         except (
             httpx.ConnectError,
             httpx.ConnectTimeout,
@@ -193,6 +216,8 @@ class Client:
             raise NotSent(_reason(error), billing="Not billed.") from None
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise Uncertain(_reason(error)) from None
+        if len(self._key) >= KEY_QUOTED:
+            body = body.replace(self._key.encode(), b"[the API key]")
         return response.read(reply.status_code, body, retry_after(reply.headers.get("Retry-After"), time.time()))
 
     def _headers(self) -> dict[str, str]:
@@ -266,6 +291,11 @@ def hide_from_logs(thread_name: str) -> None:
         logging.getLogger(name).addFilter(keep)
 
 
+def _as_base64(disk: Disk, path: Path) -> str:
+    with disk.open(path) as file:
+        return base64.b64encode(file.read()).decode("ascii")
+
+
 async def _pieces(disk: Disk, path: Path) -> AsyncIterator[bytes]:
     file = disk.open(path)
     try:
@@ -273,6 +303,27 @@ async def _pieces(disk: Disk, path: Path) -> AsyncIterator[bytes]:
             yield piece
     finally:
         file.close()
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Do some work within a time, or raise httpx.ReadTimeout. Unlike asyncio.wait_for it never loses a cancellation."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            task.cancel()
+    if not task.done():
+        raise httpx.ReadTimeout("no whole answer in time")
+    return task.result()
+
+
+async def _conversation(client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    reply = await client.send(request, stream=True)
+    try:
+        return reply, await _whole(reply)
+    finally:
+        await reply.aclose()
 
 
 async def _whole(reply: httpx.Response) -> bytes:

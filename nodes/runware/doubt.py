@@ -3,56 +3,76 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import sending, tell
 from .journal import State
+from .verdict import REFUSALS
 
 if TYPE_CHECKING:
     from .task import Purchase
+    from .verdict import Sighting
 
 
 async def resolve(purchase: Purchase) -> None:
     """Find out by free questions whether a send arrived; send the same bytes again only where that is safe."""
-    record = purchase.record
+    record, timing = purchase.record, purchase.timing
     if record.state is State.SENDING:
         sending.hold(purchase, "the program ended while sending")
     purchase.status.words = "checking whether the request arrived"
-    clean = await _probe(purchase, purchase.timing.quick_probes)
+    if await _wait_for_repeat(purchase):
+        await _probe(purchase, timing.quick_probes)
+        seconds = _seconds_to_repeat(purchase)
+        if record.state is State.HELD and seconds is not None:
+            await sending.send(purchase, seconds=seconds)
+        if record.state is not State.HELD:
+            return
+    seen = await _probe(purchase, timing.last_probes)
     if record.state is not State.HELD:
         return
-    if _may_repeat(purchase):
-        await sending.send(purchase)
+    if _seconds_to_repeat(purchase) is not None:
         return
-    clean += await _probe(purchase, purchase.timing.last_probes)
-    if record.state is not State.HELD:
-        return
-    if clean >= purchase.timing.clean_probes and _has_settled(purchase):
+    if seen.clean >= timing.clean_probes and seen.archive_clean and _has_settled(purchase):
         record.maybe_sent = False
         await _send_again(purchase)
         return
-    raise tell.held(record, purchase.held_because, purchase.journal.clock(), purchase.timing.settle)
+    raise tell.held(record, purchase.held_because, purchase.journal.clock(), timing.settle)
 
 
 async def _send_again(purchase: Purchase) -> None:
     """Send once more after the settle window: no earlier copy exists, so this is a first send again."""
-    if purchase.journal.disk.stat(purchase.journal.path(purchase.record.task_uuid, "body")) is None:
-        if purchase.order is None:
-            raise tell.held(purchase.record, "only the graph can send it again", purchase.journal.clock(), 0.0)
+    if not sending.is_spooled(purchase):
         await sending.spool(purchase, await sending.upload(purchase))
-    wait = await sending.send(purchase)
-    if purchase.record.state is State.INTENT and wait is not None:
-        raise tell.not_sent(purchase.record, limited=True)
+    await sending.send(purchase)
 
 
-def _may_repeat(purchase: Purchase) -> bool:
-    """Whether the fastest render of the first open send must still be running, so that a copy is refused."""
+async def _wait_for_repeat(purchase: Purchase) -> bool:
+    """Whether the same bytes may be sent again soon; waits as long as the service asked, if that is in time."""
+    left = _seconds_to_repeat(purchase)
+    wait = max(0.0, (purchase.asked_to_wait or 0.0) - sum(purchase.timing.quick_probes))
+    purchase.asked_to_wait = None
+    if left is None or wait + sum(purchase.timing.quick_probes) + purchase.timing.least_answer > left:
+        return False
+    await asyncio.sleep(wait)
+    return _seconds_to_repeat(purchase) is not None
+
+
+def _seconds_to_repeat(purchase: Purchase) -> float | None:
+    """How long a copy sent now may take, so that it arrives while the first open send's render must still be running.
+
+    None when a copy is not safe. Both clocks must agree: one stands still while the machine sleeps, the other can be set.
+    """
     first = purchase.record.first_unsettled_at
-    if purchase.order is None or first is None or not purchase.record.body_size:
-        return False
-    if purchase.journal.disk.stat(purchase.journal.path(purchase.record.task_uuid, "body")) is None:
-        return False
-    return 0 <= purchase.journal.clock() - first <= purchase.settings.resubmit_window
+    if purchase.order is None or first is None or purchase.first_sent is None or not sending.is_spooled(purchase):
+        return None
+    by_wall = purchase.journal.clock() - first
+    by_loop = asyncio.get_running_loop().time() - purchase.first_sent
+    window = purchase.settings.resubmit_window
+    left = purchase.timing.fastest_render - purchase.timing.latest_delivery - max(by_wall, by_loop)
+    if not (0 <= by_wall <= window and by_loop <= window and window and left >= purchase.timing.least_answer):
+        return None
+    return left
 
 
 def _has_settled(purchase: Purchase) -> bool:
@@ -63,17 +83,33 @@ def _has_settled(purchase: Purchase) -> bool:
     return purchase.timing.settle <= purchase.journal.clock() - last <= purchase.timing.settle_latest
 
 
-async def _probe(purchase: Purchase, waits: tuple[float, ...]) -> int:
-    """Ask a few times whether the service has the task; gives how many answers clearly showed nothing."""
-    clean = 0
+@dataclass
+class _Seen:
+    """What some free questions showed: how many answers clearly nothing, and whether the archive's did."""
+
+    clean: int = 0
+    archive_clean: bool = False
+
+
+async def _probe(purchase: Purchase, waits: tuple[float, ...]) -> _Seen:
+    """Ask a few times, then the archive, whether the service has the task; accept it if it has."""
+    task_uuid = purchase.record.task_uuid
+    seen = _Seen()
     for wait in waits:
         await asyncio.sleep(wait)
-        sighting = await purchase.ask(purchase.record.task_uuid)
+        sighting = await purchase.ask(task_uuid)
         if sighting is not None and sighting.proves:
             purchase.accept("seen")
-            return clean
-        clean += sighting is not None and sighting.empty
-    archived = await purchase.archived(purchase.record.task_uuid)
-    if archived is not None and (archived.successes or archived.pending):
+            return seen
+        seen.clean += sighting is not None and sighting.denies
+    archived = await purchase.archived(task_uuid)
+    if archived is not None and (archived.successes or archived.pending or archived.conflict):
         purchase.accept("seen in the archive")
-    return clean
+    seen.archive_clean = archived is not None and (archived.denies or _only_send_refused(purchase, archived))
+    return seen
+
+
+def _only_send_refused(purchase: Purchase, archived: Sighting) -> bool:
+    """Whether the archive shows that our one and only send was refused."""
+    refused = archived.failures and all(failure.category in REFUSALS for failure in archived.failures)
+    return bool(refused) and purchase.record.posts == 1

@@ -30,7 +30,10 @@ class Disk:
 
     def make_folder(self, path: Path) -> None:
         """Make a folder (and its parents) that only its owner can open."""
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.is_dir():
+            self.make_folder(path.parent)
+            path.mkdir(mode=0o700, exist_ok=True)
+            self.sync_folder(path.parent)
 
     def create(self, path: Path) -> BinaryIO:
         """Open a new file, readable by its owner only; it must not exist, nor be a link."""
@@ -74,8 +77,10 @@ class Disk:
             os.close(descriptor)
 
     def read(self, path: Path) -> bytes:
-        """Read a whole small file."""
-        return path.read_bytes()
+        """Read a whole small file of ours, which is never a link."""
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            return file.read()
 
     def open(self, path: Path) -> BinaryIO:
         """Open a file to read it piece by piece."""

@@ -36,6 +36,8 @@ UPLOAD_KEPT_SECONDS = 25 * 86_400
 """The service deletes an uploaded file 30 days after its last use."""
 DURATIONS_KEPT = 64
 BUDGET_LOCK_PLACE = 0
+UNKNOWN_POSTS = 2
+"""Stands for "more than one, perhaps" where a record is lost."""
 
 
 class State(str, Enum):
@@ -141,6 +143,14 @@ class Record(BaseModel):
         costs = [film.cost for film in self.films if film.cost is not None]
         return round(sum(costs), 6) if costs else None
 
+    @property
+    def spent(self) -> Decimal:
+        """USD that it has cost, or may yet cost."""
+        if self.state in UNSENT or self.state is State.REJECTED:
+            return Decimal(0)
+        planned, billed = Decimal(self.price or 0), Decimal(str(self.billed or 0))
+        return billed if billed and self.state in {State.RESULT, State.COMMITTED} else max(planned, billed)
+
     def move(self, state: State) -> None:
         """Go to another state; what the protocol does not allow is a fault of ours and stops everything."""
         if state is not self.state and state not in MOVES[self.state]:
@@ -178,19 +188,16 @@ class Journal:
         """Read a record; one that cannot be read is put aside and stands in as "maybe sent", never as "none"."""
         path = self.path(task_uuid)
         try:
-            data = self.disk.read(path)
-        except FileNotFoundError:
-            return self._put_aside(task_uuid)
+            with contextlib.suppress(FileNotFoundError, ValidationError):
+                record = Record.model_validate_json(self.disk.read(path))
+                if record.task_uuid == task_uuid:
+                    return record
+            if self.disk.stat(path) is not None:
+                self.disk.replace(path, self.path(task_uuid, "bad"))
+            aside = self.disk.stat(self.path(task_uuid, "bad"))
         except OSError as error:
             raise unwritable(error) from None
-        try:
-            record = Record.model_validate_json(data)
-            if record.task_uuid == task_uuid:
-                return record
-        except ValidationError:
-            pass
-        self._quarantine(path)
-        return self._put_aside(task_uuid)
+        return _unreadable(task_uuid, aside[1]) if aside else None
 
     def put(self, record: Record) -> None:
         """Write a record durably. Raises StorageError; the record that was there stays whole."""
@@ -211,10 +218,30 @@ class Journal:
 
     def of_intent(self, intent: str) -> str | None:
         """Give the task UUID of an intent's newest attempt, whichever key made it; None when it is not known."""
-        with contextlib.suppress(OSError):
+        try:
             text = self.disk.read(self.intents / intent).decode("ascii", "replace")
-            return text if UUID_PATTERN.fullmatch(text) else None
-        return None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unwritable(error) from None
+        return text if UUID_PATTERN.fullmatch(text) else None
+
+    def newest_attempt(self, intent: str) -> Record | None:
+        """Give the record of an intent's newest attempt, whichever key made it; None when none is known.
+
+        Where the record itself is gone, something may have been sent when the attempt was noted.
+        """
+        task_uuid = self.of_intent(intent)
+        if task_uuid is None:
+            return None
+        record = self.get(task_uuid)
+        if record is not None:
+            return record
+        try:
+            noted = self.disk.stat(self.intents / intent)
+        except OSError as error:
+            raise unwritable(error) from None
+        return _unreadable(task_uuid, noted[1]) if noted else None
 
     def put_urls(self, task_uuid: str, urls: dict[str, str]) -> None:
         """Write where a task's results lie, by video UUID, beside the record: addresses can carry signatures."""
@@ -262,14 +289,16 @@ class Journal:
             if status is None or status[1] < start:
                 continue
             record = self.get(name) if name != apart_from else None
-            if record is None or (record.last_sent_at or 0) < start or record.state in UNSENT | {State.REJECTED}:
-                continue
-            total += Decimal(str(record.billed)) if record.billed is not None else Decimal(record.price or 0)
+            if record is not None and (record.last_sent_at or 0) >= start:
+                total += record.spent
         return total
 
     def lock(self, place: int) -> bool:
-        """Take one of the folder's locks, against other processes that share it."""
-        return self.disk.lock(self.tasks / ".lock", place)
+        """Take one of the folder's locks, against other processes that share it. Raises StorageError."""
+        try:
+            return self.disk.lock(self.tasks / ".lock", place)
+        except OSError as error:
+            raise unwritable(error) from None
 
     def unlock(self, place: int) -> None:
         """Give one of the folder's locks back."""
@@ -309,27 +338,18 @@ class Journal:
         with contextlib.suppress(OSError):
             write_whole(self.disk, self.folder / "usual.json", [json.dumps(kept).encode()])
 
-    def _quarantine(self, path: Path) -> None:
-        try:
-            self.disk.replace(path, path.with_suffix(".bad"))
-        except OSError as error:
-            raise unwritable(error) from None
 
-    def _put_aside(self, task_uuid: str) -> Record | None:
-        """Stand in for a record that was put aside as unreadable: something may have been sent when it last changed."""
-        status = self.disk.stat(self.path(task_uuid, "bad"))
-        if status is None:
-            return None
-        changed = status[1]
-        return Record(
-            task_uuid=task_uuid,
-            state=State.HELD,
-            created_at=changed,
-            maybe_sent=True,
-            first_unsettled_at=changed,
-            last_sent_at=changed,
-            posts=1,
-        )
+def _unreadable(task_uuid: str, changed: float) -> Record:
+    """Stand in for a record that cannot be read: something may have been sent until it was last `changed`."""
+    return Record(
+        task_uuid=task_uuid,
+        state=State.HELD,
+        created_at=changed,
+        maybe_sent=True,
+        first_unsettled_at=changed,
+        last_sent_at=changed,
+        posts=UNKNOWN_POSTS,
+    )
 
 
 def lock_place(text: str) -> int:

@@ -22,16 +22,25 @@ class Timing:
     """Waits before the free questions between two sends."""
     last_probes: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0, 8.0)
     """Waits before the free questions that come before giving control back."""
+    fastest_render: float = 35.0
+    """No render is done sooner (A3)."""
+    latest_delivery: float = 10.0
+    """Nothing that was given up arrives later than this (A4)."""
+    least_answer: float = 3.0
+    """A send needs this long to be worth a try."""
     settle: float = 3_600.0
-    """After this long every render of an earlier send has ended and would be seen."""
+    """After this long every render of an earlier send has ended and would be seen (A2, A3)."""
     settle_latest: float = 43_200.0
-    """After this long a result may already be forgotten, so that seeing nothing proves nothing."""
+    """After this long a result may already be forgotten, so that seeing nothing proves nothing (A2)."""
     clean_probes: int = 3
+    fresh: float = 5.0
+    """For so long an answer that showed nothing is fit to send by."""
     unsent_tries: int = 5
     unsent_patience: float = 60.0
-    limited_patience: float = 300.0
     failure_confirmations: int = 2
     """Answers in a row that must call a task failed: an error can still turn into a result."""
+    failure_patience: float = 30.0
+    """For so long, too, unless the failure is one that nothing takes back."""
     lost_patience: float = 60.0
     no_address_patience: float = 60.0
     fetch_patience: float = 120.0

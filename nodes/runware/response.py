@@ -33,7 +33,9 @@ HTTP_REQUEST_TIMEOUT = 408
 HTTP_TOO_MANY_REQUESTS = 429
 HTTP_SERVER_ERROR = 500
 
-CONFLICT_CODES = frozenset({"conflicttaskuuid", "duplicatetaskuuid"})
+HTTP_CONFLICT = 409
+
+CONFLICT_CODES = frozenset({"conflicttaskuuid", "duplicatetaskuuid", "taskuuidconflict", "taskalreadyexists"})
 SAFETY_CODES = frozenset({
     "contentpolicyviolation", "providercontentpolicyviolation", "sensitivecontentdetected", "unsafecontentdetected",
     "nsfwcontentdetected", "promptblocked", "imageblocked", "moderationfailed", "invalidprovidercontent",
@@ -104,7 +106,7 @@ class Answer:
     rows: tuple[Row, ...] = ()
     failures: tuple[Failure, ...] = ()
     readable: bool = True
-    """Whether the body was the JSON object that the service sends."""
+    """Whether the body was the JSON object that the service sends: with rows, an empty list of them, or an error."""
     retry_after: float | None = None
     excerpt: str = ""
     """The first words of an unreadable body, for the message."""
@@ -133,7 +135,7 @@ def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
         failures.append(_failure(tree["error"], tree))
     failures += [_failure(item.get("error") or item, item) for item in items if _is_failed(item)]
     rows = tuple(_row(item) for item in items if not _is_failed(item))
-    known = any(key in tree for key in ("data", "errors", "error"))
+    known = isinstance(tree.get("data"), (list, dict)) or bool(failures)
     return Answer(
         status,
         rows,

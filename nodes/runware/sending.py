@@ -31,20 +31,20 @@ async def buy(purchase: Purchase) -> None:
     purchase.journal.put_intent(purchase.record.intent, purchase.record.task_uuid)
     purchase.status.words = "asking the service"
     if await _exists(purchase):
-        purchase.accept("it was there already")
         return
-    uploads = await upload(purchase)
-    await spool(purchase, uploads)
-    await _send_unsettled_free(purchase)
+    await spool(purchase, await upload(purchase))
+    await _send_first(purchase)
 
 
 async def _exists(purchase: Purchase) -> bool:
-    """Ask for free whether an earlier life of this purchase (lost journal, other machine) is known."""
+    """Ask for free whether an earlier life of this purchase (lost journal, other machine) is known; accept it then."""
     task_uuid = purchase.record.task_uuid
-    if (await purchase.ask_or_stop(task_uuid)).proves:
-        return True
-    archived = await purchase.archived(task_uuid)
-    return archived is not None and bool(archived.successes or archived.pending)
+    if not (await purchase.ask_or_stop(task_uuid)).proves:
+        archived = await purchase.archived(task_uuid)
+        if archived is None or not (archived.successes or archived.pending or archived.conflict):
+            return False
+    purchase.accept("it was there already")
+    return True
 
 
 async def upload(purchase: Purchase) -> dict[str, str]:
@@ -100,55 +100,60 @@ async def spool(purchase: Purchase, uploads: Mapping[str, str]) -> None:
     purchase.record.body_sha256, purchase.record.body_size = digest.hexdigest(), size
 
 
-async def _send_unsettled_free(purchase: Purchase) -> None:
+def is_spooled(purchase: Purchase) -> bool:
+    """Whether the bytes to send lie beside the record, as it says."""
+    status = purchase.journal.disk.stat(purchase.journal.path(purchase.record.task_uuid, "body"))
+    return status is not None and status[0] == purchase.record.body_size
+
+
+async def _send_first(purchase: Purchase) -> None:
     """Send, with no earlier send unsettled: what surely did not arrive may be repeated, bounded twice."""
     loop = asyncio.get_running_loop()
     began, tries = loop.time(), 0
     while True:
-        wait = await send(purchase)
+        if not purchase.just_asked and await _exists(purchase):
+            return
+        await send(purchase)
         if purchase.record.state is not State.INTENT:
             return
         tries += 1
-        limited = isinstance(wait, float)
-        wait = wait if isinstance(wait, float) else min(30.0, 2.0**tries) * purchase.chance.uniform(0.5, 1.0)
-        patience = purchase.timing.limited_patience if limited else purchase.timing.unsent_patience
-        if tries >= purchase.timing.unsent_tries * (4 if limited else 1) or loop.time() - began + wait > patience:
-            raise tell.not_sent(purchase.record, limited=limited)
-        purchase.status.words = "the service is busy; trying again" if limited else "no connection; trying again"
+        wait = 2.0**tries * purchase.chance.uniform(0.5, 1.0)
+        if tries >= purchase.timing.unsent_tries or loop.time() - began + wait > purchase.timing.unsent_patience:
+            raise tell.not_sent(purchase.record)
+        purchase.status.words = "no connection; trying again"
         await asyncio.sleep(wait)
 
 
-async def send(purchase: Purchase) -> float | None:
-    """Send the spooled bytes once, and write down what is known after it.
+async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
+    """Send the spooled bytes once, giving up after `seconds`, and write down what is known after it.
 
-    Gives the seconds to wait when the service was too busy to take it; the state is INTENT again when it surely
-    did not arrive, HELD when it may have.
+    The state is INTENT again when it surely did not arrive, HELD when it may have.
     """
     earlier = purchase.record.maybe_sent
     await _mark_sending(purchase)
-    record = purchase.record
+    record, disk = purchase.record, purchase.journal.disk
     purchase.status.words = "sending"
     try:
         answer = await purchase.client.submit(
-            purchase.journal.disk, purchase.journal.path(record.task_uuid, "body"), record.body_size
+            disk, purchase.journal.path(record.task_uuid, "body"), record.body_size, seconds=seconds
         )
     except NotSent as error:
         _unsent(purchase, str(error), earlier=earlier)
-        return None
+        return
     except Uncertain as error:
         hold(purchase, str(error))
-        return None
+        return
+    except OSError as error:
+        hold(purchase, "the request could not be read from the state folder")
+        raise unwritable(error, record.task_uuid) from None
     submission = judge_submission(answer, record.task_uuid)
     if submission.outcome == "accepted":
         purchase.accept(submission.evidence)
-    elif submission.outcome == "unknown":
-        hold(purchase, submission.evidence)
-    elif submission.outcome == "limited":
-        _unsent(purchase, "too many requests", earlier=earlier)
-        return 5.0 if submission.retry_after is None else submission.retry_after
     elif submission.failure is not None:
         _refused(purchase, submission.failure, answer.status, earlier=earlier)
-    return None
+    else:
+        purchase.asked_to_wait = submission.retry_after
+        hold(purchase, submission.evidence)
 
 
 async def _mark_sending(purchase: Purchase) -> None:
@@ -171,6 +176,8 @@ async def _mark_sending(purchase: Purchase) -> None:
         record.move(State.SENDING)
         purchase.sent = True
         purchase.journal.put(record)
+        if fresh:
+            purchase.first_sent = asyncio.get_running_loop().time()
     finally:
         if budget is not None:
             purchase.journal.unlock(BUDGET_LOCK_PLACE)
@@ -181,7 +188,7 @@ def _unsent(purchase: Purchase, why: str, *, earlier: bool) -> None:
         hold(purchase, why)
         return
     purchase.record.maybe_sent = False
-    purchase.record.first_unsettled_at = None
+    purchase.record.first_unsettled_at = purchase.first_sent = None
     purchase.record.move(State.INTENT)
     purchase.journal.put(purchase.record)
     purchase.sent = False

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 ATTEMPTS_MOST = 1_000
+FOUND = "found"
+"""Evidence of a purchase that this machine has no record of."""
 
 
 class Purchase:
@@ -60,6 +62,11 @@ class Purchase:
         self.record: Record
         self.urls: dict[str, str] = {}
         self.held_because = ""
+        self.asked_to_wait: float | None = None
+        """Seconds, by the service's own word."""
+        self.first_sent: float | None = None
+        """When the first send that is still unsettled left this process, by the loop's clock."""
+        self._clean_at = float("-inf")
         self._has_place = False
 
     @property
@@ -70,45 +77,33 @@ class Purchase:
         return self.order
 
     async def run(self) -> Record:
-        """Bring the order to its films: from wherever its record stands."""
+        """Bring the order to its films: from wherever its newest attempt stands."""
+        order = self.wanted
         self.journal.open()
-        self.record = await self._choose(self.wanted)
-        return await self._finish()
+        async with self._alone(order.intent):
+            newest = self._newest_attempt(order) or self._attempt(order, 0)
+            seen_again = newest.state in ENDED_BADLY and await self._seen_again(newest)
+            if newest.state in ENDED_BADLY and not seen_again:
+                newest = self._attempt(order, newest.attempt + 1)
+            return await self._resume(newest, seen_again=seen_again)
 
     async def collect(self, task_uuid: str) -> Record:
         """Bring an earlier purchase to its films by its task UUID. Never sends one."""
         self.journal.open()
-        record = self.journal.get(task_uuid)
-        if record is None:
-            record = await self._find(task_uuid)
-        elif record.state is State.INTENT:
-            raise tell.never_sent(record)
-        elif record.state in ENDED_BADLY and not await self._second_look(record):
-            raise tell.ended(record)
-        self.record = record
-        self.sent = True
-        return await self._finish()
+        known = self.journal.get(task_uuid)
+        record = known or await self._find(task_uuid)
+        seen_again = record.state in ENDED_BADLY and await self._seen_again(record)
+        return await self._resume(record, seen_again=seen_again)
 
     # Choosing the attempt
 
-    async def _choose(self, order: Order) -> Record:
-        """Take the newest attempt that has not ended badly, or begin the next one.
+    def _newest_attempt(self, order: Order) -> Record | None:
+        """Find the newest attempt at an order.
 
         The journal's own index comes first, so that a purchase is found again after the key was changed; the UUIDs
         this key derives come second, so that it is found again after the index was lost.
         """
-        last = self._last_attempt(order)
-        if last is not None and (last.state not in ENDED_BADLY or await self._second_look(last)):
-            self._complete(last, order)
-            return last
-        attempt = last.attempt + 1 if last is not None else 0
-        record = Record(task_uuid=order.uuid(attempt), attempt=attempt, created_at=self.journal.clock())
-        self._complete(record, order)
-        return record
-
-    def _last_attempt(self, order: Order) -> Record | None:
-        indexed = self.journal.of_intent(order.intent)
-        last = self.journal.get(indexed) if indexed else None
+        last = self.journal.newest_attempt(order.intent)
         for attempt in range(last.attempt + 1 if last else 0, ATTEMPTS_MOST):
             record = self.journal.get(order.uuid(attempt))
             if record is None:
@@ -117,8 +112,12 @@ class Purchase:
             last = record
         return last
 
-    def _complete(self, record: Record, order: Order) -> None:
+    def _attempt(self, order: Order, attempt: int) -> Record:
+        return Record(task_uuid=order.uuid(attempt), attempt=attempt, created_at=self.journal.clock())
+
+    def _complete(self, record: Record, order: Order, attempt: int) -> None:
         """Fill in what a record put aside as unreadable, or made by `collect`, does not say."""
+        record.attempt = attempt
         record.take = order.take
         record.intent = order.intent
         record.model = order.model
@@ -128,17 +127,10 @@ class Purchase:
         record.price = record.price or (None if order.price is None else str(order.price))
         record.key_fingerprint = record.key_fingerprint or self.client.fingerprint(record.task_uuid)
 
-    async def _second_look(self, record: Record) -> bool:
-        """Ask once, for free, whether a failed attempt has become a result after all."""
+    async def _seen_again(self, record: Record) -> bool:
+        """Ask once, for free, whether an attempt that ended badly has become a result after all."""
         sighting = await self.ask_or_stop(record.task_uuid)
-        if sighting.successes or sighting.pending:
-            record.accepted_at = record.accepted_at or self.journal.clock()
-            record.failures = []
-            record.evidence = "a later answer"
-            record.move(State.ACCEPTED)
-            self.journal.put(record)
-            return True
-        return False
+        return bool(sighting.successes or sighting.pending)
 
     async def _find(self, task_uuid: str) -> Record:
         """Look for a purchase that this machine has no record of."""
@@ -148,17 +140,33 @@ class Purchase:
         if not (sighting.successes or sighting.pending):
             raise tell.unknown_task(task_uuid, sighting.failures)
         now = self.journal.clock()
-        count = len(sighting.successes) + sighting.pending + len(sighting.failures)
-        record = Record(task_uuid=task_uuid, created_at=now, accepted_at=now, evidence="found", number_results=count)
-        record.state = State.ACCEPTED
-        self.journal.put(record)
-        return record
+        return Record(task_uuid=task_uuid, state=State.ACCEPTED, created_at=now, accepted_at=now, evidence=FOUND)
 
     # From state to state
 
+    async def _resume(self, record: Record, *, seen_again: bool) -> Record:
+        """Go on with a record, alone and from what it says by then."""
+        self.record = record
+        self.status.task_uuid = record.task_uuid
+        async with self._alone(record.task_uuid):
+            self.record = self.journal.get(record.task_uuid) or record
+            if self.order is not None:
+                self._complete(self.record, self.order, record.attempt)
+            elif self.record.state is State.INTENT:
+                raise tell.never_sent(self.record)
+            if self.record.state in ENDED_BADLY and seen_again:
+                self._revive()
+            return await self._finish()
+
+    def _revive(self) -> None:
+        self.record.accepted_at = self.record.accepted_at or self.journal.clock()
+        self.record.failures = []
+        self.record.evidence = "a later answer"
+        self.record.move(State.ACCEPTED)
+        self.journal.put(self.record)
+
     async def _finish(self) -> Record:
         """Go from state to state until the films are here; each step leaves the record true."""
-        self.status.task_uuid = self.record.task_uuid
         steps = {
             State.INTENT: sending.buy,
             State.SENDING: doubt.resolve,
@@ -167,34 +175,28 @@ class Purchase:
             State.RESULT: fetching.fetch,
             State.EXPIRED: Purchase._look_for_expired,
         }
-        async with self._alone():
-            if self.record.state is State.COMMITTED and await fetching.is_whole(self):
-                return self.record
-            async with self._place():
-                while self.record.state in steps:
-                    self.sent = self.sent or self.record.state is not State.INTENT
-                    await steps[self.record.state](self)
-            if self.record.state is not State.COMMITTED:
-                raise tell.ended(self.record)
+        if self.record.state is State.COMMITTED and await fetching.is_whole(self):
             return self.record
+        async with self._place():
+            while self.record.state in steps:
+                self.sent = self.sent or self.record.state is not State.INTENT
+                await steps[self.record.state](self)
+        if self.record.state is not State.COMMITTED:
+            raise tell.ended(self.record)
+        return self.record
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Keep other processes with this state folder off this purchase; read the record anew once we have it."""
-        place = lock_place(self.record.task_uuid)
+    async def _alone(self, name: str) -> AsyncIterator[None]:
+        """Keep others with this state folder off an intent or a task, in this process and in others."""
+        place = lock_place(name)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        waited = False
         while not self.journal.lock(place):
-            waited = True
-            self.status.words = "another ComfyUI is waiting for the same purchase"
+            self.status.words = "another run is waiting for the same purchase"
             if loop.time() - began > self.timing.watch:
-                raise tell.still_running(self.record)
+                raise tell.still_running(self.status.task_uuid or None)
             await asyncio.sleep(self.timing.lock_pause)
         try:
-            if waited:
-                fresh = self.journal.get(self.record.task_uuid)
-                self.record = fresh or self.record
             yield
         finally:
             self.journal.unlock(place)
@@ -212,6 +214,7 @@ class Purchase:
             self.leave_place()
 
     def leave_place(self) -> None:
+        """Let another purchase run while this one only waits on."""
         if self._has_place:
             self._has_place = False
             self.places.release()
@@ -232,7 +235,7 @@ class Purchase:
         except (NotSent, Uncertain):
             return None
         sighting = look(answer, task_uuid)
-        refused = None if sighting.proves else key_refused(answer)
+        refused = None if sighting.proves else key_refused(answer, task_uuid)
         if refused is not None:
             raise tell.key_refused(refused, answer.status, getattr(self, "record", None))
         return sighting
@@ -241,14 +244,20 @@ class Purchase:
         """Ask before anything is spent; without a clear answer nothing is."""
         for wait in (1.0, 2.0, None):
             sighting = await self.ask(task_uuid)
-            if sighting is not None and (sighting.proves or sighting.empty or sighting.lost):
+            if sighting is not None and (sighting.proves or sighting.denies):
+                self._clean_at = asyncio.get_running_loop().time()
                 return sighting
             if wait is not None:
                 await asyncio.sleep(wait)
         raise tell.unreachable("the service gave no clear answer", task_uuid)
 
+    @property
+    def just_asked(self) -> bool:
+        """Whether a clear answer is young enough to send by it."""
+        return asyncio.get_running_loop().time() - self._clean_at <= self.timing.fresh
+
     async def archived(self, task_uuid: str) -> Sighting | None:
-        """Ask the archive. Only what it shows counts: after a refused copy it shows the refusal, not the render."""
+        """Ask the archive. It keeps the last answer to a UUID: after a refused copy the refusal, not the render."""
         try:
             return look(await self.client.details(task_uuid), task_uuid)
         except (NotSent, Uncertain):
@@ -257,14 +266,18 @@ class Purchase:
     def keep(self, rows: list[Row]) -> None:
         """Write new results down, addresses first: a paid result must not be lost before its download."""
         known = {film.video_uuid for film in self.record.films}
-        urls = {_film_name(row): row.video_url for row in rows}
+        named = {_film_name(row): row for row in rows}
+        urls = {name: row.video_url for name, row in named.items()}
         if any(self.urls.get(name) != url for name, url in urls.items()):
-            self.urls.update(urls)
+            self.urls = {**self.journal.urls(self.record.task_uuid), **self.urls, **urls}
             self.journal.put_urls(self.record.task_uuid, self.urls)
-        fresh = [row for row in rows if _film_name(row) not in known]
-        for row in fresh:
-            self.record.films.append(Film(video_uuid=_film_name(row), seed=row.seed, cost=row.cost, nsfw=row.nsfw))
+        fresh = [
+            Film(video_uuid=name, seed=row.seed, cost=row.cost, nsfw=row.nsfw)
+            for name, row in named.items()
+            if name not in known
+        ]
         if fresh:
+            self.record.films += fresh
             self.journal.put(self.record)
 
     async def _look_for_expired(self) -> None:

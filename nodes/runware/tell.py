@@ -45,12 +45,14 @@ def held(record: Record, why: str, now: float, settle: float) -> KlingError:
     )
 
 
-def not_sent(record: Record, *, limited: bool) -> KlingError:
+def not_sent(record: Record) -> KlingError:
     """It surely did not arrive, and the tries are used up."""
-    what = "Runware is too busy to take the request." if limited else "Runware cannot be reached."
-    step = "Run again in a few minutes." if limited else "Check the network, proxy and firewall, then run again."
-    kind = errors.RateLimitError if limited else errors.NotSent
-    return kind(what, billing=NOT_BILLED, task_uuid=record.task_uuid, next_step=step)
+    return errors.NotSent(
+        "Runware cannot be reached.",
+        billing=NOT_BILLED,
+        task_uuid=record.task_uuid,
+        next_step="Check the network, proxy and firewall, then run again.",
+    )
 
 
 def unreachable(why: str, task_uuid: str) -> KlingError:
@@ -83,12 +85,12 @@ def unknown_task(task_uuid: str, failures: Sequence[Failure]) -> KlingError:
     )
 
 
-def still_running(record: Record) -> KlingError:
+def still_running(task_uuid: str | None) -> KlingError:
     """Our waiting ended, the render goes on."""
     return errors.TaskTimeout(
         "The film is not ready yet; the waiting ended.",
         billing="It is billed when it is ready.",
-        task_uuid=record.task_uuid,
+        task_uuid=task_uuid,
         next_step=COLLECT,
     )
 

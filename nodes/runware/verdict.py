@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .response import (
     HTTP_BAD_REQUEST,
+    HTTP_CONFLICT,
     HTTP_REQUEST_TIMEOUT,
     HTTP_SERVER_ERROR,
     HTTP_TOO_MANY_REQUESTS,
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Outcome = Literal["accepted", "rejected", "limited", "unknown"]
-REFUSALS = frozenset({"validation", "auth", "quota", "safety", "not_found"})
-"""What the service refuses before it accepts, and so before it bills."""
+REFUSALS = frozenset({"validation", "auth", "quota", "safety", "not_found", "unknown"})
+"""What the service refuses, with a 4xx, before it accepts, and so before it bills."""
+PASSING = frozenset({HTTP_REQUEST_TIMEOUT, HTTP_CONFLICT, HTTP_TOO_MANY_REQUESTS})
+"""4xx that say nothing sure about the task: something between us and the service may have sent the request on."""
 ABOUT_THE_QUESTION = frozenset({"auth", "rate_limit", "quota", "conflict"})
 """Errors that concern the poll or the key, never the render."""
+QUESTIONS = frozenset({"getResponse", "getTaskDetails"})
+FINAL = frozenset({"safety", "validation"})
+"""Failures that no later answer takes back."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +41,25 @@ class Submission:
     retry_after: float | None = None
 
 
-def judge_submission(answer: Answer, task_uuid: str) -> Submission:  # noqa: PLR0911  one line a class
-    """Judge a send by what its answer says of our UUID; a conflict proves that an earlier send arrived."""
+def judge_submission(answer: Answer, task_uuid: str) -> Submission:
+    """Judge a send by what its answer says of our UUID; a conflict proves that an earlier send arrived.
+
+    "limited" is as unsure as "unknown": a proxy that sends twice gets its second answer, not ours.
+    """
     rows, failures = answer.of(task_uuid)
     loose = failures + [failure for failure in answer.failures if not failure.task_uuid]
     if any(failure.category == "conflict" for failure in loose):
         return Submission("accepted", "conflictTaskUUID")
     if rows:
         return Submission("accepted", "acknowledged")
-    if not answer.readable or not loose:
-        return Submission("unknown", answer.excerpt or f"HTTP {answer.status} without a word about the task")
-    failure = loose[0]
-    if answer.status == HTTP_TOO_MANY_REQUESTS or failure.category == "rate_limit":
-        return Submission("limited", failure=failure, retry_after=answer.retry_after)
-    if answer.status >= HTTP_SERVER_ERROR or answer.status == HTTP_REQUEST_TIMEOUT:
-        return Submission("unknown", f"HTTP {answer.status}: {failure.message or failure.code}")
-    if failure.category in REFUSALS:
-        return Submission("rejected", failure=failure)
-    if failure.category == "unknown" and answer.status >= HTTP_BAD_REQUEST:
-        return Submission("rejected", failure=failure)
-    return Submission("unknown", failure.message or failure.code)
+    said = loose[0].message or loose[0].code if loose else answer.excerpt
+    words = f"HTTP {answer.status}{': ' + said if said else ' without a word about the task'}"
+    if answer.status == HTTP_TOO_MANY_REQUESTS or any(failure.category == "rate_limit" for failure in loose):
+        return Submission("limited", words, retry_after=answer.retry_after)
+    clear = HTTP_BAD_REQUEST <= answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
+    if clear and loose and loose[0].category in REFUSALS:
+        return Submission("rejected", failure=loose[0])
+    return Submission("unknown", words)
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,18 @@ class Sighting:
     empty: bool = False
     """A whole, readable answer that says nothing of the task: running or unknown, it cannot be told."""
 
+    conflict: bool = False
+    """A copy was refused because the task exists: the archive keeps the last answer to a UUID."""
+
     @property
     def proves(self) -> bool:
         """Whether the service showed that it has the task."""
         return bool(self.successes or self.pending or self.failures)
+
+    @property
+    def denies(self) -> bool:
+        """Whether the service answered, whole and clear, without a trace of the task."""
+        return not self.proves and not self.conflict and (self.empty or self.lost)
 
 
 def look(answer: Answer, task_uuid: str) -> Sighting:
@@ -92,29 +105,31 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
         row.video_uuid or row.video_url: row for row in rows if row.status in {"success", ""} and row.video_url
     }
     pending = sum(1 for row in rows if not (row.video_url and row.status in {"success", ""}))
-    reads = answer.status < HTTP_SERVER_ERROR and answer.status != HTTP_TOO_MANY_REQUESTS
-    ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION and f.task_type != "getResponse"]
+    reads = answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
+    ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION]
     lost = [failure for failure in ended if failure.category == "not_found"]
-    real = [failure for failure in ended if failure.category != "not_found"]
+    ended = [failure for failure in ended if failure in lost or failure.task_type not in QUESTIONS]
     others = [failure for failure in answer.failures if failure not in ended and failure.category in ABOUT_THE_QUESTION]
-    quiet = answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not rows
     return Sighting(
         successes=list(successes.values()),
         pending=pending,
         unaddressed=sum(1 for row in rows if row.status == "success" and not row.video_url),
-        failures=real,
+        failures=[failure for failure in ended if failure.category != "not_found"],
         lost=bool(lost) and not successes and not pending,
         trouble=others[0] if others and not rows and not ended else None,
-        empty=quiet,
+        empty=answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not answer.rows,
+        conflict=any(failure.category == "conflict" for failure in failures),
     )
 
 
-def key_refused(answer: Answer) -> Failure | None:
+def key_refused(answer: Answer, task_uuid: str) -> Failure | None:
     """Give the error that says that the key or the account cannot be used, if there is one."""
     for failure in answer.failures:
-        if failure.category in {"auth", "quota"}:
+        if failure.category in {"auth", "quota"} and failure.task_uuid in {"", task_uuid}:
             return failure
-    return Failure("", f"HTTP {answer.status}") if answer.status in {401, 403} and answer.readable else None
+    if answer.status in {401, 403} and answer.readable and not answer.failures:
+        return Failure("", f"HTTP {answer.status}")
+    return None
 
 
 def said(failures: Sequence[Failure]) -> str:

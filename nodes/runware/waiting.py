@@ -10,7 +10,7 @@ from .fetching import fetch_early
 from .journal import State
 from .pace import HISTORY_NEEDED, next_wait
 from .sending import MESSAGE_KEPT
-from .verdict import Sighting, said
+from .verdict import FINAL, Sighting, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,14 @@ async def wait(purchase: Purchase) -> None:
         purchase.status.words = "accepted" if not watch.trouble else f"accepted; {watch.trouble}"
         purchase.status.films = len(record.films)
         if watch.elapsed > purchase.timing.watch:
-            raise tell.still_running(record)
+            raise tell.still_running(record.task_uuid)
         if watch.elapsed > purchase.timing.overlong:
             purchase.leave_place()  # a render that hangs must not keep others waiting
         sighting = await purchase.ask(record.task_uuid)
         watch.note(sighting)
         if sighting is not None:
             purchase.keep(sighting.successes)
+            _count_found(purchase, sighting)
             if _all_known(purchase, sighting, watch):
                 _close(purchase, kind, sighting)
                 return
@@ -52,15 +53,26 @@ def _pause(purchase: Purchase, watch: Watch) -> float:
     return max(wait, 2.0) if watch.trouble or watch.settling else wait
 
 
+def _count_found(purchase: Purchase, sighting: Sighting) -> None:
+    """Learn how many results a purchase has that this machine has no record of."""
+    record = purchase.record
+    if purchase.order is None and not record.request:
+        shown = len(record.films) + sighting.pending + len(sighting.failures)
+        record.number_results = max(record.number_results, shown)
+
+
 def _all_known(purchase: Purchase, sighting: Sighting, watch: Watch) -> bool:
-    """Whether nothing more can come: all there, or the rest has failed in several answers in a row."""
+    """Whether nothing more can come: all there, or the rest has failed, in several answers in a row."""
     films, failures = len(purchase.record.films), len(sighting.failures)
-    if films >= purchase.record.number_results:
+    missing = purchase.record.number_results - films
+    if missing <= 0:
         return True
-    if not failures or (sighting.pending and films + failures < purchase.record.number_results):
+    if not failures or (sighting.pending and failures < missing):
         return False
-    extra = 0 if films + failures >= purchase.record.number_results else 1
-    return watch.settling >= purchase.timing.failure_confirmations + extra
+    if watch.settling < purchase.timing.failure_confirmations + (failures < missing):
+        return False
+    final = all(failure.category in FINAL for failure in sighting.failures)
+    return final or watch.lasted(watch.failed_since, purchase.timing.failure_patience)
 
 
 def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
@@ -79,22 +91,24 @@ def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
 
 async def _give_up_lost(purchase: Purchase, watch: Watch) -> None:
     """End the waiting for what will not come: the service says for a minute that it has no such task, or no file."""
-    if watch.lasted(watch.unaddressed_since, purchase.timing.no_address_patience):
-        raise tell.no_address(purchase.record)
-    other_key = purchase.record.key_fingerprint not in {"", purchase.client.fingerprint(purchase.record.task_uuid)}
-    if other_key and watch.lasted(watch.silent_since, purchase.timing.lost_patience):
-        raise tell.other_key(purchase.record)
-    if not watch.lasted(watch.lost_since, purchase.timing.lost_patience):
+    record, timing = purchase.record, purchase.timing
+    if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
+        raise tell.no_address(record)
+    silent = watch.lasted(watch.silent_since, timing.lost_patience)
+    if silent and record.key_fingerprint not in {"", purchase.client.fingerprint(record.task_uuid)}:
+        raise tell.other_key(record)
+    age = purchase.journal.clock() - (record.accepted_at or 0.0)
+    if not (watch.lasted(watch.lost_since, timing.lost_patience) or (silent and age >= timing.settle)):
         return
-    archived = await purchase.archived(purchase.record.task_uuid)
-    if archived is None:
+    archived = await purchase.archived(record.task_uuid)
+    if archived is None or archived.pending:
         return
     purchase.keep(archived.successes)
-    if purchase.record.films:
-        purchase.record.move(State.RESULT)
-    else:
-        purchase.record.move(State.EXPIRED)
-    purchase.journal.put(purchase.record)
+    if record.films:
+        record.move(State.RESULT)
+    elif archived.denies or archived.conflict:
+        record.move(State.EXPIRED)
+    purchase.journal.put(record)
 
 
 class Watch:
@@ -106,6 +120,7 @@ class Watch:
         self.trouble = ""
         self.settling = 0
         """Answers in a row in which something had failed and nothing new came."""
+        self.failed_since: float | None = None
         self.lost_since: float | None = None
         self.unaddressed_since: float | None = None
         """Since when all that is open is finished, by the service's word, and has no address."""
@@ -130,6 +145,7 @@ class Watch:
         if sighting.failures and not self.settling:
             self.settling = 1
         now = self.now()
+        self.failed_since = _since(self.failed_since, now, holds=self.settling > 0)
         self.lost_since = _since(self.lost_since, now, holds=sighting.lost)
         self.silent_since = _since(self.silent_since, now, holds=sighting.empty)
         unaddressed = sighting.unaddressed > 0 and sighting.unaddressed == sighting.pending

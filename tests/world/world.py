@@ -226,9 +226,9 @@ class World:
             return
         for each in earlier:
             known = process.volume.durable_bytes(FOLDER / "tasks" / f"{each}.json")
-            state = json.loads(known).get("state") if known and known.startswith(b'{"version') else None
-            if state not in {bad.value for bad in ENDED_BADLY} and not self.exempt & {"journal"}:
-                self.fail(f"I4: {task_uuid} was made while {each} is {state}")
+            ended = known is not None and any(f'"state":"{bad.value}"'.encode() in known for bad in ENDED_BADLY)
+            if not ended and not self._other_name():
+                self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
 
     def _check_end(self, outcome: Outcome, spent: float, patience: float) -> None:
@@ -268,13 +268,16 @@ class World:
         seen.update(f"end: {end}" for end in self.ends)
         seen["crashes"] = sum("killed at" in note for note in self.notes)
         seen["films not delivered at the end"] = sum(end != "film" for end in self.final)
-        seen["exempt: journal lost and key rotated"] = {"journal", "key"} <= self.exempt
+        seen["exempt: journal lost and key rotated"] = self._other_name()
         seen["exempt: two machines, no dedupe"] = self.layout == "separate" and self.dedupe == "none"
         return seen
 
+    def _other_name(self) -> bool:
+        """Whether this machine cannot know what an earlier purchase was called: its record and its key are gone."""
+        return "key" in self.exempt and ("journal" in self.exempt or self.layout == "separate")
+
     def _allowed_double(self) -> bool:
-        if {"journal", "key"} <= self.exempt:
-            return True
+        """Two machines that share nothing have only the service between them; A1 fails if it refuses no copy."""
         return self.layout == "separate" and self.dedupe == "none"
 
     def _films(self) -> set[str]:
