@@ -56,7 +56,13 @@ def deliver(  # noqa: PLR0913
         folder, stem, number, subfolder = host.save_path(prefix, *size)
         _check_inside(folder)
         path = _write(source, folder, stem, number, metadata)
-        entry = {"path": str(path), "subfolder": subfolder, "size": path.stat().st_size, "sha256": _sha256(path)}
+        entry = {
+            "path": str(path),
+            "subfolder": subfolder,
+            "size": path.stat().st_size,
+            "sha256": _sha256(path),
+            "video_uuid": film.video_uuid,
+        }
         about = {**sidecar, "file": path.name, "sha256": entry["sha256"], "size": entry["size"]}
         write_whole(Disk(), path.with_suffix(".json"), [json.dumps(about, indent=2, ensure_ascii=False).encode()])
     except OSError as error:

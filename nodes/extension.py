@@ -9,11 +9,13 @@ from .fetch_video import KlingFetchVideo
 from .frame_images import KlingFrameImages
 from .generate import KlingGenerate
 from .prompt import KlingPrompt
+from .routes import register
 
 
 class KlingExtension(ComfyExtension):
     """What ComfyUI asks for the nodes of this pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """List the nodes in the order a graph uses them."""
+        """List the nodes in the order a graph uses them, and add the page's two routes."""
+        register()
         return [KlingPrompt, KlingFrameImages, KlingElement, KlingGenerate, KlingFetchVideo]

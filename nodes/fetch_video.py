@@ -45,7 +45,7 @@ class KlingFetchVideo(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         """List the inputs and outputs."""
         return io.Schema(
-            node_id=NODE,
+            node_id="KlingFetchVideo",  # as in KlingGenerate
             display_name="Kling Fetch Video",
             category="Kling",
             description="Saves the films of a purchase and gives them as video, frames and sound: one item per result. "
@@ -94,8 +94,10 @@ class KlingFetchVideo(io.ComfyNode):
                 _results, account, record, wanted, metadata=_metadata(cls.hidden), cancelled=cancelled, watch=cancelled
             )
         host.status(node_id, "\n".join(str(result.path.name) for result in results))
+        purchase.announce(node_id, task_uuid)
         previews = [ui.SavedResult(each.path.name, each.subfolder, io.FolderType.output) for each in results]
-        return io.NodeOutput(*_columns(results), ui=ui.PreviewVideo(previews))
+        shown = {**ui.PreviewVideo(previews).as_dict(), "kling_task_uuid": [task_uuid]}
+        return io.NodeOutput(*_columns(results), ui=shown)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 STATE_FOLDER_NAME = "__kling"
 """ComfyUI serves no folder of its user directory whose name begins with two underscores."""
@@ -37,10 +38,11 @@ def execution() -> tuple[str, str]:
 
 
 def status(node_id: str | None, text: str) -> None:
-    """Show a line on the node, to the page that queued the prompt."""
+    """Show a line on the node: to the page that queued the prompt, and to others that have its workflow open."""
     server = _server()
     if server is not None and node_id and text:
         server.send_progress_text(text, node_id, server.client_id)
+        send("kling.status", {"prompt_id": execution()[0], "node": node_id, "text": text})
 
 
 def send(event: str, detail: dict[str, object]) -> None:
@@ -58,6 +60,7 @@ async def progress(node_id: str | None, value: float, most: float) -> None:
 
     # The class, not an instance's attribute: ComfyUI before 0.14 has no `execution` on instances.
     await ComfyAPI.Execution().set_progress(min(value, most), most, node_id=node_id)
+    send("kling.progress", {"prompt_id": execution()[0], "node": node_id, "value": value, "max": most})
 
 
 def output_folder() -> Path:
@@ -105,6 +108,19 @@ def offline() -> bool:
     from comfy.cli_args import args
 
     return bool(getattr(args, "offline", False))
+
+
+def routes() -> Any:
+    """The table to which routes are added while ComfyUI loads its nodes; None where there is no server."""
+    return getattr(_server(), "routes", None)
+
+
+def listens_locally() -> bool:
+    """Whether ComfyUI answers on this machine alone."""
+    from comfy.cli_args import args
+
+    addresses = str(getattr(args, "listen", "")).split(",")
+    return all(address.strip() in {"127.0.0.1", "::1", "localhost"} for address in addresses)
 
 
 def _server():  # noqa: ANN202  PromptServer, known only inside ComfyUI

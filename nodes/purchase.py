@@ -70,9 +70,13 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
     of Cancel. In each case what was sent goes on and can be collected; what was not sent is given up.
     """
     began = told = time.monotonic()
+    announced = ""
     try:
         host.status(node_id, _line(ticket.status, 0.0))
         while not ticket.done:
+            if ticket.status.words != announced:
+                announced = ticket.status.words
+                announce(node_id, ticket.status.task_uuid)
             if host.interrupted():
                 host.status(node_id, _cancelled(ticket))
                 raise host.interrupt()
@@ -87,6 +91,12 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
         return ticket.result()
     finally:
         ticket.release()
+        announce(node_id, ticket.status.task_uuid)
+
+
+def announce(node_id: str | None, task_uuid: str) -> None:
+    """Tell every open page that a purchase has changed."""
+    host.send("kling.purchase", {"prompt_id": host.execution()[0], "node": node_id, "task_uuid": task_uuid})
 
 
 def _line(status: Status, waited: float) -> str:

@@ -1,0 +1,111 @@
+// @ts-check
+/** @fileoverview What a right-click on our nodes offers, and the same for the toolbox above selected nodes. */
+
+import { copy } from "./copy.js";
+import { filmsOf, show } from "./films.js";
+import { value } from "./graph.js";
+import { host, notify, setWidget } from "./page.js";
+import { table } from "./prices.js";
+import { taskOf } from "./tasks.js";
+import { say } from "./words.js";
+
+/** Entries for the command palette, the key bindings and the toolbox; they act on the selected nodes. */
+export const commands = [
+  {
+    id: "kling.nextTake",
+    label: "Kling: next take",
+    icon: "pi pi-step-forward",
+    function: () => selected().forEach(nextTake),
+  },
+  {
+    id: "kling.toggleRehearsal",
+    label: "Kling: rehearse or buy",
+    icon: "pi pi-eye",
+    function: () => selected().forEach(toggleRehearsal),
+  },
+  {
+    id: "kling.copyTaskUuid",
+    label: "Kling: copy task UUID",
+    icon: "pi pi-copy",
+    function: () => selected().slice(0, 1).forEach(copyTask),
+  },
+];
+
+/** @param {any} item */
+export function toolboxCommands(item) {
+  return item?.comfyClass === "KlingGenerate" ? commands.map((command) => command.id) : [];
+}
+
+/**
+ * @param {any} node
+ * @returns {any[]}
+ */
+export function menuItems(node) {
+  if (node.comfyClass === "KlingGenerate") return generateItems(node);
+  return node.comfyClass === "KlingFetchVideo" ? fetchItems(node) : [];
+}
+
+/** @param {any} node */
+function generateItems(node) {
+  const rehearsing = value(node, "mode") === "rehearse";
+  return [
+    null,
+    { content: say("next_take"), callback: () => nextTake(node) },
+    {
+      content: say(rehearsing ? "buy_for_real" : "rehearse"),
+      callback: () => toggleRehearsal(node),
+    },
+    { content: say("copy_task_uuid"), callback: () => copyTask(node) },
+  ];
+}
+
+/** @param {any} node */
+function fetchItems(node) {
+  const films = filmsOf(node);
+  const task = { content: say("copy_task_uuid"), callback: () => copyTask(node) };
+  if (films.length < 2) return [null, task];
+  const one = films.map((film, index) => ({
+    content: `${index + 1}: ${film.filename}`,
+    callback: () => show(node, executionId(node), [film]),
+  }));
+  const all = { content: say("play_all"), callback: () => show(node, executionId(node), films) };
+  const options = [...one, all];
+  return [null, { content: say("play_one"), has_submenu: true, submenu: { options } }, task];
+}
+
+/** As the server calls a node that is seen now: inside a subgraph, with the ids of the way there.
+ * @param {any} node
+ */
+function executionId(node) {
+  const { app } = host();
+  if (node.graph === app.rootGraph) return String(node.id);
+  for (const outer of app.rootGraph.nodes) {
+    if (outer.subgraph === node.graph) return `${outer.id}:${node.id}`;
+  }
+  return String(node.id);
+}
+
+/** @param {any} node */
+function nextTake(node) {
+  const take = Number(value(node, "take"));
+  const most = table()?.largest_take ?? take;
+  if (Number.isInteger(take)) setWidget(node, "take", Math.min(take + 1, most));
+}
+
+/** @param {any} node */
+function toggleRehearsal(node) {
+  setWidget(node, "mode", value(node, "mode") === "rehearse" ? "generate" : "rehearse");
+}
+
+/** @param {any} node */
+function copyTask(node) {
+  const uuid = taskOf(node);
+  if (uuid) return copy(uuid);
+  return notify("info", say("no_purchase_yet"));
+}
+
+/** @returns {any[]} */
+function selected() {
+  const nodes = Object.values(host().app.canvas.selected_nodes ?? {});
+  return nodes.filter((node) => node.comfyClass === "KlingGenerate");
+}

@@ -1,0 +1,95 @@
+"""What was bought, page by page, and what it cost: the journal read for people. Changes nothing, asks nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from .journal import UNSENT, WAITING, Journal, Record, State
+
+NOT_PAID = UNSENT | {State.REJECTED}
+PAGE_MOST = 100
+"""Purchases of one page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some purchases, last changed first, and the sums over all of them."""
+
+    records: list[Record]
+    total: int
+    waiting: int
+    """Purchases whose films are still to come."""
+    today: Decimal
+    """USD that was, or may have been, spent since midnight (local time)."""
+    month: Decimal
+    """USD that was, or may have been, spent since the first of this month."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What the sums need of one record."""
+
+    changed: float
+    sent_at: float
+    cost: Decimal
+    waiting: bool
+
+
+@dataclass
+class Ledger:
+    """Remembers what it read of each record, so that ten thousand of them are read once."""
+
+    journal: Journal
+    _lines: dict[str, _Line] = field(default_factory=dict)
+
+    def page(self, offset: int, limit: int) -> Page:
+        """Give `limit` purchases (at most PAGE_MOST) from `offset` on."""
+        names = self._names()
+        start = max(0, offset)
+        shown = names[start : start + max(0, min(limit, PAGE_MOST))]
+        records = [record for record in map(self._record, shown) if record is not None]
+        now = datetime.fromtimestamp(self.journal.clock()).astimezone()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return Page(
+            records=records,
+            total=len(names),
+            waiting=sum(line.waiting for line in self._lines.values()),
+            today=self._spent(midnight.timestamp()),
+            month=self._spent(midnight.replace(day=1).timestamp()),
+        )
+
+    def _names(self) -> list[str]:
+        """List all tasks, last changed first; read those that changed since they were read."""
+        lines = {}
+        for name in self.journal.uuids():
+            status = self.journal.disk.stat(self.journal.path(name))
+            if status is None:
+                continue
+            line = self._lines.get(name)
+            lines[name] = line if line and line.changed == status[1] else self._read(name, status[1])
+        self._lines = lines
+        return sorted(lines, key=lambda name: (lines[name].changed, name), reverse=True)
+
+    def _read(self, name: str, changed: float) -> _Line:
+        record = self._record(name)
+        if record is None:
+            return _Line(changed, 0.0, Decimal(0), waiting=False)
+        paid = Decimal(0) if record.state in NOT_PAID else cost(record)
+        return _Line(changed, record.last_sent_at or 0.0, paid, waiting=record.state in WAITING)
+
+    def _record(self, name: str) -> Record | None:
+        """Read a record and leave it as it is; putting aside one that cannot be read is for those who buy."""
+        try:
+            return Record.model_validate_json(self.journal.disk.read(self.journal.path(name)))
+        except (OSError, ValueError):
+            return None
+
+    def _spent(self, since: float) -> Decimal:
+        return sum((line.cost for line in self._lines.values() if line.sent_at >= since), Decimal(0))
+
+
+def cost(record: Record) -> Decimal:
+    """What a purchase cost: as billed, else as planned, USD."""
+    return Decimal(str(record.billed)) if record.billed is not None else Decimal(record.price or 0)
