@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .copies import stand_aside_for
 from .element import KlingElement
 from .fetch_video import KlingFetchVideo
 from .frame_images import KlingFrameImages
@@ -16,6 +17,11 @@ class KlingExtension(ComfyExtension):
     """What ComfyUI asks for the nodes of this pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """List the nodes in the order a graph uses them, and add the page's two routes."""
+        """List the nodes in the order a graph uses them, and add the page's two routes.
+
+        Raises:
+            SecondCopy: another copy of this pack was loaded before.
+        """
+        stand_aside_for("KlingGenerate")
         register()
         return [KlingPrompt, KlingFrameImages, KlingElement, KlingGenerate, KlingFetchVideo]

@@ -39,7 +39,7 @@ class KlingGenerate(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         """List the inputs and outputs."""
         return io.Schema(
-            node_id=NODE,
+            node_id="KlingGenerate",  # in full, for programs that read the source, such as comfy-test
             display_name="Kling Generate",
             category="Kling",
             description="Makes a film with Kling VIDEO 3.0 at Runware. Every film is paid once: the same inputs with "

@@ -6,6 +6,7 @@ The only importer of ComfyUI's own modules beside `comfy_api`; all of it is look
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,17 @@ def offline() -> bool:
     from comfy.cli_args import args
 
     return bool(getattr(args, "offline", False))
+
+
+def pack_of(node_id: str) -> str:
+    """Name the folder below `custom_nodes` from which ComfyUI has this node so far; empty if it has none."""
+    node = getattr(sys.modules.get("nodes"), "NODE_CLASS_MAPPINGS", {}).get(node_id)
+    return str(getattr(node, "RELATIVE_PYTHON_MODULE", "")).removeprefix("custom_nodes.")
+
+
+def withdraw_page(folder: str) -> None:
+    """Let ComfyUI's page load nothing from a pack's folder; works only while ComfyUI loads its nodes."""
+    getattr(sys.modules.get("nodes"), "EXTENSION_WEB_DIRS", {}).pop(folder, None)
 
 
 def routes() -> Any:
