@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from kling.nodes.runware.simulator import Simulator
 from kling.nodes.runware.simulator.faults import Faults
 from kling.nodes.runware.simulator.serve import Served
+from playwright.sync_api import Page
 
 from host.comfy import Comfy
 from host.footage import render
+from host.page import NoBrowser, open_browser, open_page
 from host.service import KEY
 
 HERE = Path(__file__).parent
@@ -43,6 +45,23 @@ def comfy(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     environment = {"RUNWARE_BASE_URL": served.base_url}
     with Comfy(tmp_path_factory.mktemp("a base folder"), env=environment) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def pages(comfy: Comfy) -> Iterator[Callable[..., Page]]:
+    """The page of the shared ComfyUI by its renderer, `pages(vue_nodes=True)`, opened once for each."""
+    opened: dict[bool, Page] = {}
+    try:
+        with open_browser() as browser:
+
+            def page(*, vue_nodes: bool) -> Page:
+                if vue_nodes not in opened:
+                    opened[vue_nodes] = open_page(browser, comfy, vue_nodes=vue_nodes)
+                return opened[vue_nodes]
+
+            yield page
+    except NoBrowser as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture

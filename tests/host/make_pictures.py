@@ -1,6 +1,6 @@
 """The pictures of the papers, made anew from real rehearsals in the real page.
 
-cd tests && ../.venv/bin/python -P -m host.make_pictures
+cd tests && ../.venv/bin/python -m host.make_pictures
 
 Writes a thumbnail beside every example workflow, and into docs/images a strip and a screenshot of each one that is
 named in SHOWN. Needs Chromium for the screenshots. Nothing is bought.

@@ -7,16 +7,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from .comfy import Comfy
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+VIEWPORT: ViewportSize = {"width": 1600, "height": 1000}
 
 MILLISECONDS_TO_OPEN = 90_000
 
 DISMISSED = ("vueNodesBannerDismissed", "comfy.vueNodesMigration.dismissed")
 """Announcements of frontend 1.32 that would cover the graph."""
+READY = "() => window.app?.graph && window.app.extensionManager && !document.querySelector('.p-progressspinner')"
 
 HOST_NOISE = (
     "api.comfy.org",  # the page asks for news of every node; a strict host forbids it
@@ -46,30 +49,36 @@ def find_browser() -> str:
 
 
 @contextmanager
-def open_page(comfy: Comfy, *, vue_nodes: bool = False, width: int = 1600, height: int = 1000) -> Iterator[Page]:
-    """Open the page in a new profile and wait until its graph can be used: `page.evaluate("app.graph ...")`.
+def open_browser() -> Iterator[Browser]:
+    """Start the browser, for any number of pages.
+
+    Raises:
+        NoBrowser: there is none.
+    """
+    path = find_browser()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def open_page(browser: Browser, comfy: Comfy, *, vue_nodes: bool = False) -> Page:
+    """Open the page in a profile of its own and wait until its graph can be used: `page.evaluate("app.graph ...")`.
 
     `vue_nodes` chooses the renderer. Everything the console says is in `page.console_lines`.
     """
-    browser_path = find_browser()
     choose_renderer(comfy, vue_nodes=vue_nodes)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        try:
-            page = browser.new_page(viewport={"width": width, "height": height})
-            for name in DISMISSED:
-                page.add_init_script(f"localStorage.setItem({name!r}, 'true')")
-            page.console_lines = lines = []  # type: ignore[attr-defined]
-            page.on("console", lambda said: lines.append(f"{said.type}: {said.text} ({said.location['url']})"))
-            page.on("pageerror", lambda error: lines.append(f"error: {error}"))
-            page.goto(comfy.url, timeout=MILLISECONDS_TO_OPEN)
-            page.wait_for_function(READY, timeout=MILLISECONDS_TO_OPEN)
-            yield page
-        finally:
-            browser.close()
+    page = browser.new_page(viewport=VIEWPORT)
+    for name in DISMISSED:
+        page.add_init_script(f"localStorage.setItem({name!r}, 'true')")
+    page.console_lines = lines = []  # type: ignore[attr-defined]
+    page.on("console", lambda said: lines.append(f"{said.type}: {said.text} ({said.location['url']})"))
+    page.on("pageerror", lambda error: lines.append(f"error: {error}"))
+    page.goto(comfy.url, timeout=MILLISECONDS_TO_OPEN)
+    page.wait_for_function(READY, timeout=MILLISECONDS_TO_OPEN)
+    return page
 
 
 def complaints(page: Page) -> list[str]:
@@ -77,9 +86,6 @@ def complaints(page: Page) -> list[str]:
     lines: list[str] = page.console_lines  # type: ignore[attr-defined]
     loud = [line for line in lines if line.startswith(("error:", "warning:"))]
     return [line for line in loud if not any(noise in line for noise in HOST_NOISE)]
-
-
-READY = "() => window.app?.graph && window.app.extensionManager && !document.querySelector('.p-progressspinner')"
 
 
 def choose_renderer(comfy: Comfy, *, vue_nodes: bool) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from host.api_form import api_form
-from host.page import NoBrowser, complaints, open_page
+from host.page import complaints
 from host.test_examples import EXAMPLES
 
 pytestmark = pytest.mark.page
@@ -13,13 +13,12 @@ pytestmark = pytest.mark.page
 LOAD = "async workflow => { await app.loadGraphData(workflow); return (await app.graphToPrompt()).output }"
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["canvas", "vue"])
-def page(comfy, request):
-    try:
-        with open_page(comfy, vue_nodes=request.param) as page:
-            yield page
-    except NoBrowser as missing:
-        pytest.skip(str(missing))
+RENDERERS = {"canvas": False, "vue": True}
+
+
+@pytest.fixture(params=RENDERERS)
+def page(pages, request):
+    return pages(vue_nodes=RENDERERS[request.param])
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
