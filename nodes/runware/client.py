@@ -74,6 +74,12 @@ class Client:
         self.base_url = base_url
         self.result_host = httpx.URL(base_url).host if is_loopback(httpx.URL(base_url).host) else ""
         self._key = key
+        self._headers = {
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": USER_AGENT,
+        }
         self._url = httpx.URL(base_url)
         environment = transport is None and not self.result_host
         keep = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0)
@@ -113,7 +119,7 @@ class Client:
             "POST",
             self._url,
             content=_pieces(disk, body),
-            headers={**self._headers(), "Content-Length": str(size)},
+            headers={**self._headers, "Content-Length": str(size)},
             timeout=timeout,
         )
         return await self._exchange(self._submissions, request, limit)
@@ -151,7 +157,7 @@ class Client:
         content = await disk.offload(lambda: json.dumps([task]).encode())
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=UPLOAD_ANSWER_SECONDS, write=SEND_SECONDS, pool=None)
         request = self._questions.build_request(
-            "POST", self._url, content=content, headers=self._headers(), timeout=timeout
+            "POST", self._url, content=content, headers=self._headers, timeout=timeout
         )
         limit = CONNECT_SECONDS + len(content) / SLOWEST_UPLOAD + UPLOAD_ANSWER_SECONDS
         try:
@@ -198,7 +204,7 @@ class Client:
     async def _question(self, task: dict[str, str]) -> Answer:
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=POLL_SECONDS, write=POLL_SECONDS, pool=None)
         request = self._questions.build_request(
-            "POST", self._url, content=json.dumps([task]).encode(), headers=self._headers(), timeout=timeout
+            "POST", self._url, content=json.dumps([task]).encode(), headers=self._headers, timeout=timeout
         )
         return await self._exchange(self._questions, request, QUESTION_SECONDS)
 
@@ -219,14 +225,6 @@ class Client:
         if len(self._key) >= KEY_QUOTED:
             body = body.replace(self._key.encode(), b"[the API key]")
         return response.read(reply.status_code, body, retry_after(reply.headers.get("Retry-After"), time.time()))
-
-    def _headers(self) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {self._key}",
-            "Content-Type": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": USER_AGENT,
-        }
 
 
 def service_error(failure: response.Failure, status: int, *, doing: str, task_uuid: str | None = None) -> Exception:
@@ -340,7 +338,7 @@ async def _whole(reply: httpx.Response) -> bytes:
 
 def _reason(error: Exception) -> str:
     """Say what failed in the connection, in words that hold neither key nor URL."""
-    words = {
+    words: dict[type[Exception], str] = {
         httpx.ConnectTimeout: "no connection to the service within 10 s",
         httpx.ConnectError: "no connection to the service (network, proxy, firewall or certificate)",
         httpx.ReadTimeout: "the service did not answer in time",

@@ -7,6 +7,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import io
 import re
 import secrets
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from .errors import DownloadError, StorageError
 from .settings import is_loopback
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .client import Client
@@ -29,12 +31,17 @@ HTTPS_PORT = 443
 FILE_BYTES_MOST = 512 * 2**20
 FREE_BYTES_LEFT = 64 * 2**20
 TRIES = 5
+PIECE_BYTES = 2**18
 RESUME_STATUS = 206
 SLOW_SECONDS = 60.0
 SLOW_BYTES_PER_SECOND = 16 * 2**10
-BOX_HEADER = 8
-LARGE_BOX_HEADER = 16
-BOXES_MOST = 10_000
+BOX_HEAD = 8
+PART_HEAD = 16
+"""Bytes that hold the head of any box or element."""
+PARTS_MOST = 10_000
+EBML = b"\x1aE\xdf\xa3"
+EBML_NAME_MOST = 4
+SEGMENT = b"\x18\x53\x80\x67"
 NOT_READY = frozenset({408, 422, 425, 429, 500, 502, 503, 504})
 """Right after success the file may not be there yet (seen: 422 and 502)."""
 GONE = frozenset({401, 403, 404, 410})
@@ -97,10 +104,7 @@ async def save(client: Client, url: str, target: Path, *, disk: Disk, container:
     except OSError as error:
         if isinstance(error, StorageError):
             raise
-        raise StorageError(
-            f"The film cannot be written ({error.strerror or type(error).__name__}).",
-            next_step="Free space or mend the folder's rights, then run again.",
-        ) from None
+        raise _unwritable(error) from None
     finally:
         attempt.drop()
     return saved
@@ -115,6 +119,7 @@ class _Attempt:
         self.part = part
         self.disk = disk
         self.file: BinaryIO | None = None
+        self._made = False
         self.digest = hashlib.sha256()
         self.size = 0
         self.total: int | None = None
@@ -176,15 +181,19 @@ class _Attempt:
             )
         self._check_room(self.total or 0)
         self.file = self.disk.create(self.part)
+        self._made = True
 
     async def _pour(self, reply: httpx.Response) -> None:
+        file = self.file
+        if file is None:
+            raise AssertionError("_judge opens the file")
         loop = asyncio.get_running_loop()
         began, poured = loop.time(), 0
-        async for piece in reply.aiter_raw(2**18):
+        async for piece in reply.aiter_raw(PIECE_BYTES):
             if self.size + len(piece) > (FILE_BYTES_MOST if self.total is None else self.total):
                 self.etag = ""
                 raise NotReady("more bytes came than were announced")
-            self.disk.append(self.file, piece)  # type: ignore[arg-type]  opened by _judge
+            self.disk.append(file, piece)
             self.digest.update(piece)
             self.size += len(piece)
             poured += len(piece)
@@ -210,14 +219,17 @@ class _Attempt:
         self.etag = ""
 
     def close(self) -> None:
+        """Close the file, if it is open."""
         if self.file is not None:
             with contextlib.suppress(OSError):
                 self.disk.close(self.file)
         self.file = None
 
     def drop(self) -> None:
-        if self.file is not None:
-            self.close()
+        """Leave nothing behind; once the part has its final name there is nothing to leave."""
+        self.close()
+        if self._made:
+            self._made = False
             with contextlib.suppress(OSError):
                 self.disk.remove(self.part)
 
@@ -226,15 +238,12 @@ async def _finish(attempt: _Attempt, target: Path, container: str) -> Saved:
     disk = attempt.disk
     if attempt.file is None:
         raise NotReady("no bytes came")
-    wrong = container_fault(attempt.file, attempt.size, container)
-    if container == "webm" and attempt.total is None and not wrong:
-        wrong = _open_ended(attempt.file, attempt.size)
+    wrong = container_fault(attempt.file, attempt.size, container, announced=attempt.total is not None)
     if wrong:
         raise NotReady(wrong)
     await disk.offload(disk.sync, attempt.file)
-    disk.close(attempt.file)
+    attempt.close()
     disk.replace(attempt.part, target)
-    attempt.file = None
     disk.sync_folder(target.parent)
     return Saved(attempt.size, attempt.digest.hexdigest())
 
@@ -245,62 +254,89 @@ async def _save_inline(url: str, target: Path, *, disk: Disk, container: str) ->
     try:
         data = base64.b64decode(url.partition(",")[2], validate=True)
     except (binascii.Error, ValueError):
-        raise DownloadError("The film came as text that is no film.") from None
+        data = b""
+    wrong = container_fault(io.BytesIO(data), len(data), container, announced=False)
+    if wrong:
+        raise DownloadError(f"The film came inside the answer, and {wrong}.")
     try:
         await disk.offload(write_whole, disk, target, [data])
     except OSError as error:
-        raise StorageError(
-            f"The film cannot be written ({error.strerror}).", next_step="Free space, then run again."
-        ) from None
+        raise _unwritable(error) from None
     return Saved(len(data), hashlib.sha256(data).hexdigest())
 
 
-def container_fault(file: BinaryIO, size: int, container: str) -> str:
-    """Say what is wrong with a film's container, or nothing: magic bytes, and boxes that end where the file ends.
+def _unwritable(error: OSError) -> StorageError:
+    return StorageError(
+        f"The film cannot be written ({error.strerror or type(error).__name__}).",
+        next_step="Free space or mend the folder's rights, then run again.",
+    )
 
-    A decoder does not notice a file cut at a packet's end, so length and structure are checked here.
+
+def container_fault(file: BinaryIO, size: int, container: str, *, announced: bool) -> str:
+    """Say what is wrong with a film's container, or nothing: magic bytes, and parts that end where the file ends.
+
+    A decoder does not notice a file cut at a packet's end, so length and structure are checked here. `announced` is
+    whether `size` is what the service said before: then a last part may leave its own length open.
     """
     file.seek(0)
     head = file.read(12)
     if container == "webm":
-        return "" if head[:4] == b"\x1aE\xdf\xa3" else "the file is no WEBM film"
-    if len(head) < BOX_HEADER or head[4:8] not in {b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"}:
+        if head[:4] != EBML:
+            return "the file is no WEBM film"
+        return _parts_fault(file, size, _element, needed=SEGMENT, announced=announced)
+    if head[4:8] not in {b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"}:
         return "the file is no MP4 or MOV film"
+    return _parts_fault(file, size, _box, needed=b"moov", announced=announced)
+
+
+def _parts_fault(
+    file: BinaryIO,
+    size: int,
+    read: Callable[[bytes], tuple[bytes, int | None] | None],
+    *,
+    needed: bytes,
+    announced: bool,
+) -> str:
+    """Walk over the outermost parts. `read` gives a part's kind and length (None: to the file's end) from its head."""
     kinds, offset = set(), 0
-    for _ in range(BOXES_MOST):
+    for _ in range(PARTS_MOST):
         if offset == size:
             break
         file.seek(offset)
-        head = file.read(LARGE_BOX_HEADER)
-        length = int.from_bytes(head[:4], "big")
-        if length == 1 and len(head) == LARGE_BOX_HEADER:
-            length = int.from_bytes(head[8:16], "big")
-        elif length == 0:
-            length = size - offset
-        if len(head) < BOX_HEADER or length < BOX_HEADER or offset + length > size:
+        part = read(file.read(PART_HEAD))
+        if part is None or (part[1] is None and not announced):
             return "the film is cut or damaged"
-        kinds.add(head[4:8])
-        offset += length
-    file.seek(0, 2)
-    return "" if offset == size and b"moov" in kinds else "the film has no index (moov)"
+        kinds.add(part[0])
+        offset = size if part[1] is None else offset + part[1]
+        if offset > size:
+            return "the film is cut or damaged"
+    return "" if offset == size and needed in kinds else "the film has no index"
 
 
-def _open_ended(file: BinaryIO, size: int) -> str:
-    """Say whether a WEBM file of unannounced length ends where its own Segment ends (RFC 8794 section 5)."""
-    file.seek(0)
-    head = file.read(256)
-    offset = 4
-    for identity in (b"", b"\x18\x53\x80\x67"):
-        if not head.startswith(identity, offset):
-            return "the film is cut or damaged"
-        offset += len(identity)
-        width = 9 - head[offset].bit_length() if head[offset : offset + 1] > b"\x00" else 9
-        value = int.from_bytes(head[offset : offset + width], "big") & ((1 << (7 * width)) - 1) if width < 9 else -1
-        offset += width
-        if identity:
-            return "" if offset + value == size else "the film is cut or damaged"
-        offset += value
-    return "the film is cut or damaged"
+def _box(head: bytes) -> tuple[bytes, int | None] | None:
+    """Read the head of an ISO 14496-12 box."""
+    length = int.from_bytes(head[:4], "big")
+    if len(head) == PART_HEAD and length == 1:
+        length = int.from_bytes(head[8:16], "big")
+    if len(head) >= BOX_HEAD and length == 0:
+        return head[4:8], None
+    return (head[4:8], length) if len(head) >= BOX_HEAD and length >= BOX_HEAD else None
+
+
+def _element(head: bytes) -> tuple[bytes, int | None] | None:
+    """Read the head of an EBML element: identity, then length, each as long as its leading zero bits say (RFC 8794)."""
+    name = _octets(head[:1])
+    width = _octets(head[name : name + 1])
+    if not 1 <= name <= EBML_NAME_MOST or not width or len(head) < name + width:
+        return None
+    mask = (1 << (7 * width)) - 1
+    length = int.from_bytes(head[name : name + width], "big") & mask
+    return head[:name], None if length == mask else name + width + length
+
+
+def _octets(first: bytes) -> int:
+    """How many octets an EBML number takes, by its first one; 0 where there is none."""
+    return 9 - first[0].bit_length() if first and first[0] else 0
 
 
 def _length(values: list[str]) -> int | None:

@@ -231,7 +231,8 @@ def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:
         return Failure(
             "", plain(str(error)), task_uuid=_text(around.get("taskUUID")), task_type=_text(around.get("taskType"))
         )
-    context = error.get("context") if isinstance(error.get("context"), dict) else {}
+    context = error.get("context")
+    context = context if isinstance(context, dict) else {}
     parameter = error.get("parameter")
     if isinstance(parameter, list):
         parameter = ", ".join(str(part) for part in parameter)

@@ -156,9 +156,12 @@ def ended(record: Record) -> KlingError:
             task_uuid=record.task_uuid,
             next_step="Running again tries anew and is paid anew; change the prompt or picture first if they were refused.",
         )
+    made = bool(record.films)
     return errors.ResultExpired(
-        "The film was made, but the service no longer has it.",
-        billing=billed(record),
+        "The film was made, but the service no longer has it."
+        if made
+        else "The service no longer knows this purchase.",
+        billing=billed(record) if made else "Whether it was billed can be seen at my.runware.ai.",
         task_uuid=record.task_uuid,
         next_step="Only a new take (take + 1) can make it again; it is paid again.",
     )

@@ -5,8 +5,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 
+import httpx
+
 EPOCH = 1_790_000_000.0
 """Seconds since 1970 at the beginning of every world."""
+
+
+# The service sets no cookies, and looking for them would take a tenth of a soak run.
+httpx.Cookies.extract_cookies = lambda self, response: None
 
 
 class Stuck(Exception):

@@ -27,7 +27,7 @@ SPOILT = (
 HIDING = frozenset({"empty_data"})
 """An answer that, whole and clear, shows nothing. Befalls running tasks only: a finished one is shown (A2)."""
 DENYING = frozenset({"error_row", "error_row_text", "error_top", "errors_object"})
-"""A clear word that a task has failed, though it has not."""
+"""A clear word that a task has failed, though it has not. Befalls running tasks only; others are not spoken of."""
 
 
 def _table(**parts: tuple[float, tuple[str, ...]]) -> tuple[list[str], list[float]]:
@@ -102,14 +102,16 @@ class Weather(Faults):
         if self.chance.random() >= min(0.9, self.force * sum(weights)):
             return None
         name = self.chance.choices(names, weights)[0]
-        if (name in HIDING or name in DENYING) and channel.startswith("get") and self._anything_ended():
+        if channel.startswith("get") and (
+            (name in HIDING and self._any(running=False)) or (name in DENYING and not self._any(running=True))
+        ):
             return None
         self.drawn.add(name)
         return self._varied(Fault.named(name))
 
-    def _anything_ended(self) -> bool:
+    def _any(self, *, running: bool) -> bool:
         now = self.simulator.now()
-        return any(now >= job.ends for jobs in self.simulator.service.jobs.values() for job in jobs)
+        return any((now < job.ends) is running for jobs in self.simulator.service.jobs.values() for job in jobs)
 
     def _varied(self, fault: Fault) -> Fault:
         chance = self.chance
