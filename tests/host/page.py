@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, ViewportSize, sync_playwright
 
 from .comfy import Comfy
 
@@ -55,13 +57,19 @@ def open_browser() -> Iterator[Browser]:
     Raises:
         NoBrowser: there is none.
     """
-    path = find_browser()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = _playwright().chromium.launch(executable_path=find_browser(), args=SWITCHES)
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+@functools.cache
+def _playwright() -> Playwright:
+    """Start what drives browsers; a process can have it once, whoever asks."""
+    started = sync_playwright().start()
+    atexit.register(started.stop)
+    return started
 
 
 def open_page(browser: Browser, comfy: Comfy, *, vue_nodes: bool = False) -> Page:

@@ -1,0 +1,39 @@
+"""What goes wrong, as the page tells it."""
+
+
+def close_dialogs(stage):
+    for _ in range(3):
+        stage.page.keyboard.press("Escape")
+
+
+def test_a_missing_key_is_told_with_the_two_ways_to_set_it(stage):
+    stage.example("text to video")
+    stage.set("KlingGenerate", "mode", "generate")
+    stage.run()
+    toast = stage.page.get_by_text("Runware API key is missing")
+    toast.first.wait_for()
+    stage.shoot("missing-key")
+    text = stage.page.locator("body").inner_text()
+    assert "RUNWARE_API_KEY" in text
+    assert "user/__kling/api_key" in text
+    assert "Traceback" not in text
+    close_dialogs(stage)
+    forget_refusals(stage)
+
+
+def test_a_refused_input_marks_its_node(stage):
+    stage.example("text to video")
+    stage.set("KlingPrompt", "positive_prompt", "x")
+    stage.run()
+    stage.page.get_by_text("2 to 2500").first.wait_for()
+    stage.shoot("refused-input")
+    marked = stage.evaluate("return find('KlingPrompt')[0].has_errors || app.lastNodeErrors !== null")
+    assert marked
+    close_dialogs(stage)
+    forget_refusals(stage)
+
+
+def forget_refusals(stage):
+    """The page itself writes each refusal to its console."""
+    kept = [line for line in stage.page.console_lines if "400 (Bad Request)" not in line and "Prompt" not in line]
+    stage.page.console_lines[:] = kept

@@ -1,0 +1,132 @@
+"""The Kling tab: what was bought, and what can be done with it."""
+
+import re
+
+
+def rehearsed(stage, take):
+    stage.example("text to video")
+    stage.set("KlingGenerate", "duration", 3)
+    stage.set("KlingGenerate", "take", take)
+    stage.run()
+    stage.wait_for_film()
+    stage.wait_until_idle()
+
+
+def test_nothing_bought_is_said(stage):
+    inside = stage.open_sidebar()
+    if not list((stage.comfy.state / "tasks").glob("*.json")):
+        inside.get_by_text("Nothing bought yet").wait_for()
+        stage.shoot("sidebar-empty")
+    assert inside.locator(".kling-sums").inner_text()
+
+
+def test_a_purchase_appears_while_the_tab_is_open_and_can_be_collected(stage, key):
+    inside = stage.open_sidebar()
+    stage.example("text to video")
+    for name, value in {"duration": 3, "take": 21, "mode": "generate"}.items():
+        stage.set("KlingGenerate", name, value)
+    stage.run()
+    row = inside.locator(".kling-row").filter(has_text="take 21")
+    row.get_by_text("ready").wait_for(timeout=60_000)
+    stage.wait_until_idle()
+    row.locator("video").wait_for(state="attached")
+    row.locator(".kling-head").click()
+    row.locator(".kling-player").wait_for()
+    assert "output/video/kling" in row.inner_text()
+    assert row.locator(".kling-head").get_attribute("aria-expanded") == "true"
+    stage.page.wait_for_timeout(500)
+    stage.shoot("sidebar")
+    row.get_by_role("button", name="Collect").click()
+    stage.until("return find('KlingFetchVideo').length === 2")
+    uuid = row.get_attribute("data-uuid")
+    assert re.fullmatch(r"[0-9a-f-]{36}", uuid)
+    found = "return find('KlingFetchVideo').some(each => each.widgets.some(widget => widget.value === argument))"
+    stage.until(found, uuid)
+
+
+def test_a_film_opens_its_workflow(stage):
+    rehearsed(stage, 22)
+    stage.clear()
+    inside = stage.open_sidebar()
+    inside.get_by_label("Show").select_option("rehearsals")
+    row = inside.locator(".kling-row").filter(has_text="take 22")
+    row.locator(".kling-head").click()
+    row.get_by_role("button", name="Open its workflow").click()
+    stage.until("return find('KlingGenerate').length === 1")
+    assert stage.value("KlingGenerate", "take") == 22
+
+
+def test_the_tab_is_used_by_keyboard(stage):
+    rehearsed(stage, 23)
+    inside = stage.open_sidebar()
+    inside.get_by_label("Show").select_option("rehearsals")
+    head = inside.locator(".kling-head").first
+    head.focus()
+    stage.page.keyboard.press("Enter")
+    inside.locator(".kling-player").first.wait_for()
+    stage.page.keyboard.press("Tab")
+    assert stage.page.evaluate("document.activeElement.closest('.kling-details') !== null")
+    head.focus()
+    stage.page.keyboard.press("Enter")
+    inside.locator(".kling-player").first.wait_for(state="detached")
+
+
+def test_an_answer_that_does_not_come_is_told_and_can_be_asked_again(stage):
+    stage.page.route("**/kling/purchases*", lambda route: route.fulfill(status=500, json={"error": "No such folder."}))
+    inside = stage.open_sidebar()
+    inside.get_by_text("No such folder.").wait_for()
+    stage.shoot("sidebar-error")
+    stage.page.unroute("**/kling/purchases*")
+    inside.get_by_role("button", name="Try again").click()
+    inside.get_by_text("No such folder.").wait_for(state="detached")
+    stage.page.console_lines[:] = [line for line in stage.page.console_lines if "500" not in line]
+
+
+def test_ten_thousand_purchases_scroll_without_a_stutter(stage):
+    stage.page.route("**/kling/purchases*", answer_with_many)
+    inside = stage.open_sidebar()
+    inside.locator(".kling-row").nth(49).wait_for(state="attached")
+    slowest = stage.page.evaluate(SCROLL)
+    assert inside.locator(".kling-row").count() >= 1000
+    assert slowest < 400  # milliseconds of one frame on a busy machine
+    stage.page.unroute("**/kling/purchases*")
+
+
+SCROLL = """async () => {
+  const box = document.querySelector('.kling-purchases');
+  let slowest = 0, before = performance.now();
+  for (let frame = 0; frame < 600 && box.querySelectorAll('.kling-row').length < 1000; frame++) {
+    box.scrollTop = box.scrollHeight;
+    await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    if (frame > 5) slowest = Math.max(slowest, now - before);
+    before = now;
+  }
+  return slowest;
+}"""
+
+
+def answer_with_many(route):
+    offset = int(re.search(r"offset=(\d+)", route.request.url)[1])
+    purchases = [purchase(number) for number in range(offset, min(offset + 50, 10_000))]
+    sums = {"waiting": 0, "today": "4.2", "month": "840", "budget": "20"}
+    route.fulfill(json={"offset": offset, "total": 10_000, "now": 2e9, "purchases": purchases, **sums})
+
+
+def purchase(number):
+    return {
+        "task_uuid": f"00000000-0000-4000-8000-{number:012}",
+        "state": "committed",
+        "rehearsal": False,
+        "prompt": f"film {number}",
+        "seconds": 5,
+        "results": 1,
+        "take": 1,
+        "planned": "0.42",
+        "billed": 0.42,
+        "created_at": 1.9e9 - number,
+        "updated_at": 1.9e9 - number,
+        "accepted_at": None,
+        "films": [],
+        "fault": "",
+    }
