@@ -22,7 +22,7 @@ from playwright.sync_api import Page
 from .api_form import api_form
 from .comfy import Comfy
 from .comfyui import ROOT
-from .page import open_page
+from .page import open_browser, open_page
 from .run import Run
 
 EXAMPLES = ROOT / "example_workflows"
@@ -42,13 +42,14 @@ MOMENTS = (1 / 6, 3 / 6, 5 / 6)
 
 THUMBNAIL = (512, 288)
 THUMBNAIL_BYTES = 60_000
-FRAME = (240, 135)
+LANDSCAPE, PORTRAIT = (272, 153), (118, 210)
+"""Frames in a thumbnail."""
 BAND = 24
 """Pixels of film above and below the frames, for the perforation."""
 GAP = 8
 FILM, HOLE = (16, 16, 18), (228, 226, 220)
 
-VIEWPORT = (2300, 1150)
+VIEWPORT = {"width": 2400, "height": 1500}
 SCREENSHOT_WIDTH = 1600
 
 
@@ -61,7 +62,7 @@ def main() -> None:
             frames = moments(films(comfy, comfy.run(prompt, workflow=workflow, timeout=SECONDS_TO_REHEARSE)))
             save_jpeg(thumbnail(frames), path.with_suffix(".jpg"), most=THUMBNAIL_BYTES)
             if path.stem in SHOWN:
-                save_jpeg(strip(frames, (480, 270)), IMAGES / f"{SHOWN[path.stem]}-strip.jpg", most=120_000)
+                save_jpeg(strip(frames, high(frames[0], 270)), IMAGES / f"{SHOWN[path.stem]}-strip.jpg", most=120_000)
             print(path.stem)
         take_screenshots(comfy)
 
@@ -113,10 +114,16 @@ def strip(frames: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:
     return film
 
 
+def high(frame: Image.Image, height: int) -> tuple[int, int]:
+    """The size of a frame that is to be `height` pixels high."""
+    return height * frame.width // frame.height, height
+
+
 def thumbnail(frames: Sequence[Image.Image]) -> Image.Image:
     """Show the strip before its middle frame, out of focus; the outer frames run over the edges."""
-    back = frames[len(frames) // 2].resize(THUMBNAIL).filter(ImageFilter.GaussianBlur(18))
-    film = strip(frames, FRAME)
+    middle = frames[len(frames) // 2]
+    back = middle.resize(THUMBNAIL).filter(ImageFilter.GaussianBlur(18))
+    film = strip(frames, LANDSCAPE if middle.width >= middle.height else PORTRAIT)
     back.paste(film, ((THUMBNAIL[0] - film.width) // 2, (THUMBNAIL[1] - film.height) // 2))
     return back
 
@@ -134,8 +141,9 @@ def save_jpeg(image: Image.Image, path: Path, *, most: int) -> None:
 
 def take_screenshots(comfy: Comfy) -> None:
     """Run the workflows of SHOWN in the page, and photograph their graphs."""
-    width, height = VIEWPORT
-    with open_page(comfy, width=width, height=height) as page:
+    with open_browser() as browser:
+        page = open_page(browser, comfy)
+        page.set_viewport_size(VIEWPORT)
         for name, short in SHOWN.items():
             workflow = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
             picture = Image.open(io.BytesIO(photograph(page, workflow)))
@@ -160,17 +168,19 @@ RUN_TO_THE_END = """() => new Promise((done) => {
 })"""
 
 FIT = """() => {
-  for (const selector of [".side-tool-bar-container", ".minimap-main-container", ".p-toast"])
-    for (const element of document.querySelectorAll(selector)) element.style.visibility = "hidden";
   const boxes = [...app.graph.nodes, ...app.graph.groups].map((item) => item.boundingRect ?? item._bounding);
-  const left = Math.min(...boxes.map((box) => box[0])), top = Math.min(...boxes.map((box) => box[1]));
-  const right = Math.max(...boxes.map((box) => box[0] + box[2])), bottom = Math.max(...boxes.map((box) => box[1] + box[3]));
-  const margin = 30, head = 110, room = [innerWidth - 2 * margin, innerHeight - head - margin];
+  const left = Math.min(...boxes.map((box) => box[0])), right = Math.max(...boxes.map((box) => box[0] + box[2]));
+  const top = Math.min(...boxes.map((box) => box[1])), bottom = Math.max(...boxes.map((box) => box[1] + box[3]));
+  const [margin, above, below] = [30, 190, 150];  // the page's own menus and cards lie above and below
+  const room = [innerWidth - 4 * margin, innerHeight - above - below];
   const scale = Math.min(room[0] / (right - left), room[1] / (bottom - top), 1);
   app.canvas.ds.scale = scale;
-  app.canvas.ds.offset = [margin / scale - left, head / scale - top];
+  app.canvas.ds.offset = [3 * margin / scale - left, above / scale - top];
   app.canvas.setDirty(true, true);
-  return { x: margin / 2, y: head - margin / 2, width: (right - left) * scale + margin, height: (bottom - top) * scale + margin };
+  return {
+    x: 2 * margin, y: above - margin,
+    width: (right - left) * scale + 2 * margin, height: (bottom - top) * scale + 2 * margin,
+  };
 }"""
 
 if __name__ == "__main__":
