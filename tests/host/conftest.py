@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from kling.nodes.runware.simulator import Simulator
@@ -18,18 +17,7 @@ from host.footage import render
 from host.page import NoBrowser, open_browser, open_page
 from host.service import KEY
 
-HERE = Path(__file__).parent
-
 SECONDS_TO_RENDER = 1.0
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, and keep them in one process, so that they share one ComfyUI."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker("host")
-            item.add_marker(pytest.mark.xdist_group("host"))
 
 
 @pytest.fixture(scope="session")
