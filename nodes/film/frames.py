@@ -138,7 +138,7 @@ class _Canvas:
             "height": self.height,
             "format": "gbrp16le" if is_deep else "gbrp",
             "interpolation": SWS_BICUBIC | SWS_ACCURATE_RND,
-            "src_colorspace": _matrix(first),
+            **_colours(first),
         }
         if "threads" in (VideoReformatter.reformat.__doc__ or ""):
             # Since PyAV 17, whose default takes all cores for each frame and costs more than it saves.
@@ -175,14 +175,25 @@ class _Canvas:
         return np.rot90(lines[:, : self.width], self.rotation // 90)
 
 
-def _matrix(frame: VideoFrame) -> int | None:
-    """Give the YUV matrix for a film that names none: BT.709 if it is HD, else BT.601. None: it names one."""
-    from av.video.reformatter import Colorspace
+def _colours(frame: VideoFrame) -> dict[str, int]:
+    """Give the YUV matrix and range in so many words: left to itself PyAV before 17 takes every film for BT.601.
 
-    if frame.colorspace != AVCOL_SPC_UNSPECIFIED:
-        return None
-    is_hd = frame.width > PAL_WIDTH or frame.height > PAL_HEIGHT
-    return Colorspace.ITU709 if is_hd else Colorspace.ITU601
+    It looks at them only where those of the result differ, though RGB has none. A film that names no matrix has BT.709
+    if it is HD, else BT.601.
+    """
+    from av.video.reformatter import Colorspace, ColorRange
+
+    matrix = frame.colorspace
+    if matrix == AVCOL_SPC_UNSPECIFIED:
+        is_hd = frame.width > PAL_WIDTH or frame.height > PAL_HEIGHT
+        matrix = Colorspace.ITU709 if is_hd else Colorspace.ITU601
+    other = Colorspace.ITU601 if matrix == Colorspace.ITU709 else Colorspace.ITU709
+    is_full = frame.color_range == ColorRange.JPEG
+    return {
+        "src_colorspace": int(matrix),
+        "dst_colorspace": int(other),
+        "src_color_range": int(ColorRange.JPEG if is_full else ColorRange.MPEG),
+    }
 
 
 def _cut_off(path: Path, there: int, declared: int) -> FilmError:

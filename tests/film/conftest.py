@@ -53,6 +53,8 @@ def make_film(
         if times:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:
+            if not hasattr(stream, "set_display_rotation"):
+                pytest.skip("PyAV before 18 writes no rotation")
             stream.set_display_rotation(rotation)
         if tagged:
             stream.codec_context.colorspace, stream.codec_context.color_range = matrix, colour_range
