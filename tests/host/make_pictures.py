@@ -144,6 +144,7 @@ def take_screenshots(comfy: Comfy) -> None:
     with open_browser() as browser:
         page = open_page(browser, comfy)
         page.set_viewport_size(VIEWPORT)
+        page.evaluate("() => app.extensionManager.setting.set('Comfy.Minimap.Visible', false)")
         for name, short in SHOWN.items():
             workflow = json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
             picture = Image.open(io.BytesIO(photograph(page, workflow)))
