@@ -74,12 +74,13 @@ class Client:
         self.base_url = base_url
         self.result_host = httpx.URL(base_url).host if is_loopback(httpx.URL(base_url).host) else ""
         self._key = key
-        self._headers = {
+        self._headers = httpx.Headers({
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
+            "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": USER_AGENT,
-        }
+        })
         self._url = httpx.URL(base_url)
         environment = transport is None and not self.result_host
         keep = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0)
@@ -115,13 +116,7 @@ class Client:
             write=min(SEND_SECONDS, limit),
             pool=None,
         )
-        request = self._submissions.build_request(
-            "POST",
-            self._url,
-            content=_pieces(disk, body),
-            headers={**self._headers, "Content-Length": str(size)},
-            timeout=timeout,
-        )
+        request = self._request(_pieces(disk, body), timeout, size)
         return await self._exchange(self._submissions, request, limit)
 
     async def ask(self, task_uuid: str) -> Answer:
@@ -156,9 +151,7 @@ class Client:
         task = {"taskType": "mediaStorage", "taskUUID": task_uuid, "operation": "upload", "media": media}
         content = await disk.offload(lambda: json.dumps([task]).encode())
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=UPLOAD_ANSWER_SECONDS, write=SEND_SECONDS, pool=None)
-        request = self._questions.build_request(
-            "POST", self._url, content=content, headers=self._headers, timeout=timeout
-        )
+        request = self._request(content, timeout, len(content))
         limit = CONNECT_SECONDS + len(content) / SLOWEST_UPLOAD + UPLOAD_ANSWER_SECONDS
         try:
             answer = await self._exchange(self._questions, request, limit)
@@ -173,9 +166,8 @@ class Client:
     async def stream(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """Open a result's file, without key or redirect; the caller reads and closes it. Raises httpx.HTTPError."""
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=30.0, write=SEND_SECONDS, pool=None)
-        request = self._files.build_request(
-            "GET", url, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}, timeout=timeout
-        )
+        plain = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+        request = httpx.Request("GET", url, headers={**plain, **headers}, extensions={"timeout": timeout.as_dict()})
         return await _within(STREAM_SECONDS, self._files.send(request, stream=True))
 
     async def _unfinished_upload(self, task_uuid: str, answer: Answer) -> str:
@@ -203,10 +195,14 @@ class Client:
 
     async def _question(self, task: dict[str, str]) -> Answer:
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=POLL_SECONDS, write=POLL_SECONDS, pool=None)
-        request = self._questions.build_request(
-            "POST", self._url, content=json.dumps([task]).encode(), headers=self._headers, timeout=timeout
-        )
-        return await self._exchange(self._questions, request, QUESTION_SECONDS)
+        content = json.dumps([task]).encode()
+        return await self._exchange(self._questions, self._request(content, timeout, len(content)), QUESTION_SECONDS)
+
+    def _request(self, content: bytes | AsyncIterator[bytes], timeout: httpx.Timeout, size: int) -> httpx.Request:
+        headers = self._headers.copy()
+        headers["Content-Length"] = str(size)
+        extensions = {"timeout": timeout.as_dict()}
+        return httpx.Request("POST", self._url, headers=headers, content=content, extensions=extensions)
 
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> Answer:
         """Send, and read a whole answer of bounded size. Any status is an answer; redirects are never followed."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from . import doubt, fetching, sending, tell, waiting
 from .client import Client, Uncertain
-from .errors import NotSent
+from .errors import NotSent, StorageError
 from .journal import ENDED_BADLY, Film, Journal, Record, State, lock_place
 from .order import Order, Status, Timing
 from .verdict import Sighting, key_refused, look
@@ -152,6 +152,8 @@ class Purchase:
             self.record = self.journal.get(record.task_uuid) or record
             if self.order is not None:
                 self._complete(self.record, self.order, record.attempt)
+                with suppress(StorageError):  # `buy` insists on it
+                    self.journal.put_intent(self.record.intent, self.record.task_uuid)
             elif self.record.state is State.INTENT:
                 raise tell.never_sent(self.record)
             if self.record.state in ENDED_BADLY and seen_again:

@@ -42,6 +42,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._now = max(self._now, timers[0]._when)
         super()._run_once()
 
+    def __del__(self) -> None:
+        if not self.is_closed():
+            self.close()
+
     def rewind(self) -> None:
         """Begin the next world at 0."""
         self._now = 0.0

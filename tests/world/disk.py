@@ -15,7 +15,7 @@ FAULTS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO, "
 WRITES = frozenset({"make_folder", "create", "append", "sync", "replace", "sync_folder", "remove"})
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One file's bytes, and how many of them a crash cannot take."""
 

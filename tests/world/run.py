@@ -37,6 +37,7 @@ def chunk(first: int, count: int) -> tuple[int, Counter[str], list[tuple[int, st
             cause = f" <- {error.__cause__!r}" if error.__cause__ else ""
             failed.append((seed, f"{error}{cause}"))
     loop.close()
+    asyncio.set_event_loop(None)
     return count, seen, failed
 
 

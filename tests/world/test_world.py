@@ -1,0 +1,26 @@
+"""Ten thousand worlds, in parts that test processes can share; `make soak` lives through more."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from world.run import chunk
+
+WORLDS = int(os.environ.get("KLING_TEST_WORLDS", "10000"))
+PART = 250
+
+
+@pytest.mark.parametrize("first", range(0, WORLDS, PART))
+def test_whatever_happens_a_purchase_is_paid_once_and_never_lost(first):
+    lived, _, failed = chunk(first, min(PART, WORLDS - first))
+    told = "\n".join(f"{why}\n  python tests/world/run.py --seed {seed} --verbose" for seed, why in failed)
+    assert not failed, told
+    assert lived == min(PART, WORLDS - first)
+
+
+def test_a_world_is_the_same_every_time():
+    first, second = chunk(4_711, 3), chunk(4_711, 3)
+    assert first == second
+    assert first[1]["exchanges"] > 10
