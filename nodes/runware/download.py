@@ -82,8 +82,8 @@ def check_address(url: str, loopback_host: str = "") -> None:
     if clean and loopback_host and is_loopback(host) and parts.scheme in {"http", "https"}:
         return
     raise DownloadError(
-        f"The film's address leads to {re.sub(r'[^a-zA-Z0-9.:-]', '', host)[:80] or 'no host'}, which is not the service's; "
-        "it was not opened.",
+        f"The film's address leads to {re.sub(r'[^a-zA-Z0-9.:-]', '', host)[:80] or 'no host'}, which is not the "
+        "service's; it was not opened.",
         next_step="The purchase stays recorded. If the service has moved its files, update the pack and run again.",
     )
 
@@ -207,7 +207,8 @@ class _Attempt:
         free = self.disk.free(self.part.parent)
         if free is not None and free < size + FREE_BYTES_LEFT:
             raise StorageError(
-                f"There are {free // 2**20} MiB free where the film goes; {(size + FREE_BYTES_LEFT) // 2**20} MiB are needed.",
+                f"There are {free // 2**20} MiB free where the film goes; "
+                f"{(size + FREE_BYTES_LEFT) // 2**20} MiB are needed.",
                 next_step="Free space, then run again.",
             )
 

@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9
 UPLOAD_KEPT_SECONDS = 25 * 86_400
 """The service deletes an uploaded file 30 days after its last use."""
 DURATIONS_KEPT = 64
+PART_KEPT_SECONDS = 86_400
 BUDGET_LOCK_PLACE = 0
 UNKNOWN_POSTS = 2
 """Stands for "more than one, perhaps" where a record is lost."""
@@ -74,7 +75,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.FAILED: frozenset({State.ACCEPTED}),
     State.EXPIRED: frozenset({State.ACCEPTED}),
 }
-"""Which state may follow which. REJECTED, FAILED and EXPIRED move only when the service, asked again, shows a result."""
+"""Which state may follow which. REJECTED, FAILED and EXPIRED move only when the service, asked again, shows a film."""
 
 UNSENT = frozenset({State.INTENT})
 WAITING = frozenset({State.SENDING, State.HELD, State.ACCEPTED, State.RESULT})
@@ -264,6 +265,14 @@ class Journal:
         with contextlib.suppress(OSError):
             self.disk.remove(self.path(task_uuid, kind))
 
+    def erase(self, record: Record) -> None:
+        """Forget a purchase altogether; only for what was never real, or what nobody will ask for again."""
+        with contextlib.suppress(OSError):
+            if self.of_intent(record.intent) == record.task_uuid:
+                self.disk.remove(self.intents / record.intent)
+        for kind in ("body", "urls", "bad", "json"):
+            self.forget(record.task_uuid, kind)
+
     def uuids(self) -> list[str]:
         """List every task that has a record."""
         names = (name[:-5] for name in self.disk.names(self.tasks) if name.endswith(".json"))
@@ -282,7 +291,8 @@ class Journal:
 
         `apart_from` is the task UUID of the purchase that the sum is wanted for.
         """
-        start = datetime.fromtimestamp(self.clock()).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        now = datetime.fromtimestamp(self.clock(), timezone.utc).astimezone()
+        start = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         total = Decimal(0)
         for name in self.uuids():
             status = self.disk.stat(self.path(name))
@@ -292,6 +302,17 @@ class Journal:
             if record is not None and (record.last_sent_at or 0) >= start:
                 total += record.spent
         return total
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed left half written; what is younger than a day may still be growing."""
+        for folder in (self.tasks, self.intents, self.films, self.media):
+            for name in self.disk.names(folder):
+                if not name.endswith(".part"):
+                    continue
+                with contextlib.suppress(OSError):
+                    status = self.disk.stat(folder / name)
+                    if status is not None and self.clock() - status[1] > PART_KEPT_SECONDS:
+                        self.disk.remove(folder / name)
 
     def lock(self, place: int) -> bool:
         """Take one of the folder's locks, against other processes that share it. Raises StorageError."""
@@ -363,5 +384,6 @@ def unwritable(error: OSError, task_uuid: str | None = None) -> StorageError:
         f"The purchase cannot be recorded in ComfyUI's user/__kling folder ({error.strerror or type(error).__name__}).",
         billing="Nothing more is sent while it cannot be recorded.",
         task_uuid=task_uuid,
-        next_step="Free space or mend the folder's rights, then run again: what was bought before is collected, not bought anew.",
+        next_step="Free space or mend the folder's rights, then run again: what was bought before is collected, not "
+        "bought anew.",
     )

@@ -222,6 +222,7 @@ class Purchase:
             self.places.release()
 
     def accept(self, evidence: str) -> None:
+        """Write down that the service has it, and what proved it."""
         record = self.record
         record.evidence = evidence
         record.accepted_at = record.last_sent_at or self.journal.clock()

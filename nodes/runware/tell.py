@@ -81,7 +81,8 @@ def unknown_task(task_uuid: str, failures: Sequence[Failure]) -> KlingError:
     return errors.ResultExpired(
         f"Neither this ComfyUI nor Runware knows a film under this UUID{': ' + words if words else ''}.",
         task_uuid=task_uuid,
-        next_step="Check the UUID and that the API key is the one that bought it; it may also have expired at the service.",
+        next_step="Check the UUID and that the API key is the one that bought it; it may also have expired at the "
+        "service.",
     )
 
 
@@ -154,7 +155,8 @@ def ended(record: Record) -> KlingError:
             f"The render failed at the service: {words.rstrip('.') or 'no reason given'}.",
             billing=f"Billed {usd(record.billed)}." if record.billed else "No cost was reported for it.",
             task_uuid=record.task_uuid,
-            next_step="Running again tries anew and is paid anew; change the prompt or picture first if they were refused.",
+            next_step="Running again tries anew and is paid anew; change the prompt or picture first if they were "
+            "refused.",
         )
     made = bool(record.films)
     return errors.ResultExpired(
@@ -181,6 +183,7 @@ def check_budget(record: Record, spent: Decimal, budget: Decimal) -> None:
         raise errors.BudgetError(
             node="KlingGenerate",
             field="duration",
-            rule=f"this purchase costs {usd(price)}, today's are {usd(spent)}, and KLING_DAILY_BUDGET_USD is {usd(budget)}.",
+            rule=f"this purchase costs {usd(price)}, today's are {usd(spent)}, and KLING_DAILY_BUDGET_USD is "
+            f"{usd(budget)}.",
             next_step="Raise the budget, or go on tomorrow.",
         )

@@ -116,7 +116,7 @@ class Wire:
         self._running: dict[tuple[str, str], Running] = {}
         self._clients: dict[tuple[str, str, bool], Client] = {}
         self._places: dict[tuple[bool, int], asyncio.Semaphore] = {}
-        self._swept: set[Path] = set()
+        self._tidied: set[Path] = set()
 
     def journal(self, account: Account) -> Journal:
         """The journal of an account's folder; reading it needs no loop."""
@@ -162,11 +162,14 @@ class Wire:
             return Ticket(self, running)
 
     def _by_uuid(self, folder: str, task_uuid: str) -> Running | None:
-        """Find a purchase that somebody else is buying just now, for who wants to collect it."""
+        """Find a purchase that somebody else has sent just now, for who wants to collect it.
+
+        One that is not sent yet must end with its last buyer, so nobody who only collects may hold on to it.
+        """
         found = (
             running
             for (where, _), running in self._running.items()
-            if where == folder and running.status.task_uuid == task_uuid
+            if where == folder and running.sent and running.status.task_uuid == task_uuid
         )
         return next(found, None)
 
@@ -191,8 +194,7 @@ class Wire:
 
         async def live() -> None:
             try:
-                if account.rehearsal:
-                    self._sweep(journal)
+                self._tidy(journal, rehearsal=account.rehearsal)
                 record = await work(purchase)
             except asyncio.CancelledError:
                 running.future.cancel()
@@ -233,20 +235,23 @@ class Wire:
             self._places[name] = asyncio.Semaphore(account.settings.max_concurrency)
         return self._places[name]
 
-    def _sweep(self, journal: Journal) -> None:
-        """Forget what an earlier process left unfinished: its service ended with it, and it cost nothing."""
-        if journal.folder in self._swept:
+    def _tidy(self, journal: Journal, *, rehearsal: bool) -> None:
+        """Once in a process: clear away what killed processes left behind.
+
+        An unfinished rehearsal is forgotten altogether: its service ended with its process, and it cost nothing.
+        """
+        if journal.folder in self._tidied:
             return
-        self._swept.add(journal.folder)
+        self._tidied.add(journal.folder)
         journal.open()
-        for task_uuid in journal.uuids():
+        with contextlib.suppress(OSError):
+            journal.tidy()
+        for task_uuid in journal.uuids() if rehearsal else ():
             record = journal.get(task_uuid)
             if record is None or record.state is State.COMMITTED or not journal.lock(lock_place(task_uuid)):
                 continue
-            for kind in ("json", "body", "urls", "bad"):
-                journal.forget(task_uuid, kind)
-            with contextlib.suppress(OSError):
-                journal.unlock(lock_place(task_uuid))
+            journal.erase(record)
+            journal.unlock(lock_place(task_uuid))
 
 
 def rehearsal_service():  # noqa: ANN201  its module is heavy and loaded when the first rehearsal starts

@@ -110,5 +110,6 @@ class Story:
         return Record.model_validate_json(bytes(self.volume.names[self.path(task_uuid)].data))
 
     def films(self) -> list[bytes]:
-        """The films that are here."""
-        return [bytes(self.volume.names[path].data) for path in self.volume.below("films")]
+        """The films that are here under their names."""
+        here = [path for path in self.volume.below("films") if not path.name.startswith(".")]
+        return [bytes(self.volume.names[path].data) for path in here]
