@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import host, pictures
+from . import beside, host, pictures
 from .compat import known
 from .labels import label
 from .runware.fields import WIDGETS, fault, read
@@ -119,13 +118,9 @@ async def _encoded(
         given["images"], said = await pictures.encode_all(images, node=node, field="images", most=ELEMENT_IMAGES_MAX)
         lines += said
     if video is not None:
-        given["video"] = await asyncio.to_thread(
-            tensors.save_video, video, host.temp_folder(), node=node, field="video"
-        )
+        given["video"] = await beside.run(tensors.save_video, video, host.temp_folder(), node=node, field="video")
     if voice is not None:
-        given["voice"] = await asyncio.to_thread(
-            tensors.save_audio, voice, host.temp_folder(), node=node, field="voice"
-        )
+        given["voice"] = await beside.run(tensors.save_audio, voice, host.temp_folder(), node=node, field="voice")
     return given, lines
 
 

@@ -18,8 +18,10 @@ logger = logging.getLogger("kling")
 
 def interrupted() -> bool:
     """Whether the user pressed Cancel. Leaves the flag as it is: sibling nodes must see it too."""
-    from comfy.model_management import processing_interrupted
-
+    try:
+        from comfy.model_management import processing_interrupted
+    except ImportError:  # without ComfyUI nobody can press it
+        return False
     return bool(processing_interrupted())
 
 
@@ -120,6 +122,13 @@ def pack_of(node_id: str) -> str:
 def withdraw_page(folder: str) -> None:
     """Let ComfyUI's page load nothing from a pack's folder; works only while ComfyUI loads its nodes."""
     getattr(sys.modules.get("nodes"), "EXTENSION_WEB_DIRS", {}).pop(folder, None)
+
+
+def rename_page(folder: str, name: str) -> None:
+    """Serve what a pack's folder has for the page under another name; works only while ComfyUI loads its nodes."""
+    pages = getattr(sys.modules.get("nodes"), "EXTENSION_WEB_DIRS", {})
+    if folder in pages:
+        pages.setdefault(name, pages.pop(folder))
 
 
 def routes() -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
-from . import host
+from . import beside, host
 from .runware import media
 
 logger = logging.getLogger("kling")
@@ -19,7 +18,7 @@ async def encode(
     image: Any, *, node: str, field: str, encoding: media.Encoding = "png", max_side: int = MAX_SIDE
 ) -> tuple[media.Picture, list[str]]:
     """Encode the one picture of `image`, [1, height, width, channels], in a thread; and say what was done to it."""
-    return await asyncio.to_thread(_encode, image, node=node, field=field, encoding=encoding, max_side=max_side)
+    return await beside.run(_encode, image, node=node, field=field, encoding=encoding, max_side=max_side)
 
 
 def _encode(
@@ -33,7 +32,7 @@ def _encode(
 
 async def encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
     """Encode every picture of a batch of at most `most`, in a thread; and say what was done to them."""
-    return await asyncio.to_thread(_encode_all, image, node=node, field=field, most=most)
+    return await beside.run(_encode_all, image, node=node, field=field, most=most)
 
 
 def _encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
