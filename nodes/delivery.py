@@ -7,13 +7,15 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import host
-from .runware.errors import InputError, StorageError
+from .runware.errors import StorageError
 from .runware.files import Disk, write_whole
+from .runware.places import check_output, expand_tokens
 from .runware.tell import COLLECT
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from .runware.journal import Film, Record
 
 NUMBERS_MOST = 100_000
+"""Numbers tried, from the one after the largest that is taken."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ def deliver(  # noqa: PLR0913
     if earlier is not None:
         return earlier
     try:
-        folder, stem, number, subfolder = host.save_path(prefix, *size)
-        _check_inside(folder)
+        name = expand_tokens(prefix, size, time.localtime())
+        check_output(name, host.output_folder(), node="KlingFetchVideo", field="filename_prefix")
+        folder, stem, number, subfolder = host.save_path(name, *size)
         path = _write(source, folder, stem, number, metadata)
         entry = {
             "path": str(path),
@@ -69,8 +73,8 @@ def deliver(  # noqa: PLR0913
         if isinstance(error, StorageError):
             raise
         raise StorageError(
-            f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}).",
-            billing="It is paid and safe in the state folder.",
+            f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}). "
+            "It is safe in the state folder.",
             task_uuid=record.task_uuid,
             next_step=f"Free space or mend the folder's rights. {COLLECT}",
         ) from None
@@ -85,7 +89,7 @@ def _write(source: Path, folder: Path, stem: str, number: int, metadata: Mapping
     part = folder / f".{stem}.{secrets.token_hex(6)}{ending}"
     try:
         remux(source, part, metadata)
-        for tried in range(number, NUMBERS_MOST):
+        for tried in range(number, number + NUMBERS_MOST):
             path = folder / f"{stem}_{tried:05}_{ending}"
             if path.with_suffix(".json").exists():
                 continue
@@ -117,23 +121,10 @@ def _earlier(record: Record, key: str) -> Delivered | None:
     path = Path(str(entry.get("path")))
     try:
         if path.stat().st_size == entry.get("size") and _sha256(path) == entry.get("sha256"):
-            _check_inside(path.parent)
             return Delivered(path, str(entry.get("subfolder", "")))
-    except (OSError, InputError):
+    except OSError:
         pass
     return None
-
-
-def _check_inside(folder: Path) -> None:
-    """Refuse a folder that a link leads out of the output folder."""
-    root, real = host.output_folder().resolve(), folder.resolve()
-    if real != root and root not in real.parents:
-        raise InputError(
-            node="KlingFetchVideo",
-            field="filename_prefix",
-            rule="a link in it leads out of ComfyUI's output folder.",
-            next_step="Use a name below the output folder, such as video/kling.",
-        )
 
 
 def _delivery_key(film: Film, prefix: str, metadata: Mapping[str, str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +15,9 @@ from .limits import URL_MAX
 from .media import Source, parse_source, parse_sources
 
 FILENAME_PREFIX_MAX = 200
-"""Characters; with the counter and the ending a name stays below what file systems take."""
+"""Characters."""
+FILENAME_BYTES_MAX = 200
+"""Of each part of a path in UTF-8. File systems take 255; the counter and an unfinished file's name are added to it."""
 
 
 def source(value: Any, *, node: str, field: str) -> Source | None:
@@ -115,8 +119,10 @@ def task_uuid(value: Any, *, node: str, field: str) -> str | None:
     return uuid.lower() or None
 
 
-_NEVER_IN_A_NAME = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_NEVER_IN_A_NAME = re.compile(
+    r'[\x00-\x1f\x7f-\x9f<>:"|?*\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]'  # the last turn the writing round
+)
+_DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3])\s*(\..*)?", re.IGNORECASE)
 
 
 def filename_prefix(value: Any, *, node: str, field: str) -> str:
@@ -150,4 +156,39 @@ def _prefix_fault(prefix: str) -> str:  # noqa: PLR0911  one return for each rul
             return "no part of a path begins or ends with a blank or ends with a dot"
         if _DEVICES.fullmatch(part):
             return f"{part} is the name of a device on Windows"
+        size = len(part.encode())
+        if size > FILENAME_BYTES_MAX:
+            return f"a part of it has {size} bytes in UTF-8, at most {FILENAME_BYTES_MAX} are taken"
     return ""
+
+
+def expand_tokens(prefix: str, size: tuple[int, int], now: time.struct_time) -> str:
+    """Put in what ComfyUI's own save nodes put in for %year%, %month%, %width% and so on."""
+    tokens = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
+    for name, form in tokens.items():
+        prefix = prefix.replace(f"%{name}%", time.strftime(form, now))
+    return prefix.replace("%width%", str(size[0])).replace("%height%", str(size[1]))
+
+
+def check_output(prefix: str, root: Path, *, node: str, field: str) -> None:
+    """Refuse a prefix below the folder `root` whose folder a link leads out of it, or where nothing can be written.
+
+    Makes nothing. Raises InputError.
+    """
+    top, folder = (Path(os.path.realpath(path)) for path in (root, (root / prefix).parent))
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    fault = ""
+    if folder != top and top not in folder.parents:
+        fault = "a link in it leads out of ComfyUI's output folder"
+    elif not there.is_dir():
+        fault = f"{there.name} is a file, not a folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        fault = "ComfyUI may not write into this folder"
+    if fault:
+        raise InputError(
+            node=node,
+            field=field,
+            value=prefix,
+            rule=f"{fault}.",
+            next_step="Use another name below the output folder, or mend the folder.",
+        )
