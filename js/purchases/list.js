@@ -143,7 +143,9 @@ export class List {
     if (!known || known.open !== open || differs(known.purchase, purchase)) {
       const toggle = () => this.toggle(uuid);
       const item = row(purchase, { open, now: Date.now() / 1000, toggle });
+      const focused = known?.item.contains(document.activeElement);
       known?.item.replaceWith(item);
+      if (focused) item.querySelector("button")?.focus();
       known = { item, purchase, open };
       this.rows.set(uuid, known);
       this.seen.observe(item);
@@ -156,8 +158,6 @@ export class List {
   toggle(uuid) {
     this.opened = this.opened === uuid ? "" : uuid;
     this.draw();
-    const head = this.rows.get(uuid)?.item.querySelector("button");
-    head?.focus();
   }
 
   /** A row or the end of the list has come into sight.

@@ -75,6 +75,16 @@ def running_stage(
         yield Stage(name, comfy, page, vue=vue)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep a picture of the page at the moment a test fails."""
+    report = yield
+    stage = getattr(item, "funcargs", {}).get("stage")
+    if report.when == "call" and report.failed and stage is not None:
+        stage.shoot(f"failed-{item.name.split('[')[0]}")
+    return report
+
+
 @pytest.fixture
 def stage(running_stage: Stage) -> Iterator[Stage]:
     """The stage with an empty graph; it fails a test that made the page complain."""

@@ -11,6 +11,7 @@ NOISE = (
     r"legacy queue/history menu is deprecated|open_maskeditor is deprecated|input\.link is deprecated",
     r"Invalid layout total size",
     r"reading 'id'\).*onChange",  # 1.32, at its start, when Vue nodes are on or off
+    r"canvas is null",  # 1.32, of words that arrive while it starts
     r"api\.comfy\.org|huggingface\.co",
 )
 

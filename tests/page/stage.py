@@ -104,8 +104,8 @@ class Stage:
         )
 
     def run(self) -> None:
-        """Press Run."""
-        self.evaluate("app.extensionManager.command.execute('Comfy.QueuePrompt')")
+        """Press Run, and wait until the prompt is in the queue."""
+        self.command("Comfy.QueuePrompt")
 
     def wait_for_film(self) -> None:
         """Wait until a node plays a film."""

@@ -96,7 +96,7 @@ SCROLL = """async () => {
   const box = document.querySelector('.kling-purchases');
   let slowest = 0, before = performance.now();
   for (let frame = 0; frame < 600 && box.querySelectorAll('.kling-row').length < 1000; frame++) {
-    box.scrollTop = box.scrollHeight;
+    box.querySelector('.kling-end').scrollIntoView();
     await new Promise(requestAnimationFrame);
     const now = performance.now();
     if (frame > 5) slowest = Math.max(slowest, now - before);
