@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import logging
 import threading
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import InputImpl, io, ui
 
-from . import delivery, host, purchase
+from . import beside, delivery, graph, host, purchase
 from .compat import known
 from .labels import label
-from .runware.errors import InputError, KlingError
+from .runware.errors import InputError, KlingError, StorageError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
+from .runware.places import check_output, filename_prefix
 from .sockets import KlingTask
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .film import FilmInfo
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NODE = "KlingFetchVideo"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
 WAIT_MINUTES = 45
+SAFE = "What was paid for is safe."
 CHOICE = ("skip_first_frames", "select_every_nth", "frame_load_cap")
 LARGEST_NUMBER = 2_147_483_647
 UNLINKED = object()
@@ -72,9 +74,15 @@ class KlingFetchVideo(io.ComfyNode):
     ) -> bool | str:
         """Judge what is typed in before anything is bought; what comes through a link is None here."""
         wrong = fault(NODE, {name: value for name, value in locals().items() if name in DEFAULTS})
-        if not wrong and task is UNLINKED and task_uuid is not None and not task_uuid.strip():
-            wrong = str(_nothing_to_fetch(NODE))
-        return wrong or True
+        if wrong:
+            return wrong
+        try:
+            graph.check_fetch(NODE, connected=task is not UNLINKED, task_uuid=task_uuid)
+            if filename_prefix is not None:
+                _check_output(filename_prefix, NODE)
+        except InputError as error:
+            return str(error)
+        return True
 
     @classmethod
     async def execute(cls, task: purchase.Task | None = None, **widgets: Any) -> io.NodeOutput:
@@ -82,22 +90,33 @@ class KlingFetchVideo(io.ComfyNode):
 
         Spends nothing. Every output is a list with one item per result. Raises KlingError.
         """
-        node_id = cls.hidden.unique_id
-        node = label(NODE, node_id)
-        wanted = read(NODE, node, widgets)
-        task_uuid = _task_uuid(task, wanted["task_uuid"], node)
-        account = await asyncio.to_thread(purchase.account_of, task_uuid, rehearsal=task.rehearsal if task else None)
-        ticket = purchase.WIRE.collect(account, task_uuid)
-        record = await purchase.attend(ticket, node_id=node_id, minutes=WAIT_MINUTES)
-        async with _cancellable() as cancelled:
-            results = await _in_thread(
-                _results, account, record, wanted, metadata=_metadata(cls.hidden), cancelled=cancelled, watch=cancelled
-            )
-        host.status(node_id, "\n".join(str(result.path.name) for result in results))
-        purchase.announce(node_id, task_uuid)
-        previews = [ui.SavedResult(each.path.name, each.subfolder, io.FolderType.output) for each in results]
-        shown = {**ui.PreviewVideo(previews).as_dict(), "kling_task_uuid": [task_uuid]}
-        return io.NodeOutput(*_columns(results), ui=shown)
+        try:
+            return await _fetch(task, widgets, cls.hidden)
+        except InputError as error:
+            error.billing = SAFE  # the film may be paid by now: "not billed" would be read of it
+            raise
+
+
+async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: Any) -> io.NodeOutput:
+    node_id = hidden.unique_id
+    node = label(NODE, node_id)
+    wanted = read(NODE, node, widgets)
+    task_uuid = _task_uuid(task, wanted["task_uuid"], node)
+    account = await purchase.account_of(task_uuid, rehearsal=task.rehearsal if task else None)
+    ticket = purchase.WIRE.collect(account, task_uuid)
+    record = await purchase.attend(ticket, node_id=node_id, minutes=WAIT_MINUTES)
+    try:
+        with _stop_with_the_node() as stopped:
+            results = await beside.run(_results, account, record, wanted, metadata=_metadata(hidden), cancelled=stopped)
+    except KlingError as error:
+        error.billing = error.billing or SAFE
+        error.task_uuid = task_uuid
+        raise
+    host.status(node_id, "\n".join(str(result.path.name) for result in results))
+    purchase.announce(node_id, task_uuid)
+    previews = [ui.SavedResult(each.path.name, each.subfolder, io.FolderType.output) for each in results]
+    shown = {**ui.PreviewVideo(previews).as_dict(), "kling_task_uuid": [task_uuid]}
+    return io.NodeOutput(*_columns(results), ui=shown)
 
 
 @dataclass
@@ -122,7 +141,6 @@ def _results(
     journal = purchase.WIRE.journal(account)
     sources = [journal.films / str(each.file) for each in record.films]
     infos = [film.probe(source) for source in sources]
-    _check_together(infos, wanted)
     abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos, strict=True)]
     known_deliveries = dict(record.deliveries)
     placed = [
@@ -138,7 +156,9 @@ def _results(
         for source, each, info, about in zip(sources, record.films, infos, abouts, strict=True)
     ]
     if record.deliveries != known_deliveries:
-        journal.put(record)
+        with contextlib.suppress(StorageError):  # forgetting where a copy lies costs only another copy
+            journal.put(record)
+    _check_together(infos, wanted)
     return [
         _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled)
         for place, info, about in zip(placed, infos, abouts, strict=True)
@@ -219,15 +239,23 @@ def _metadata(hidden: Any) -> dict[str, str]:
     """Give what ComfyUI's own SaveVideo writes into a film: the prompt, and the workflow it came from."""
     if not host.keeps_metadata():
         return {}
-    entries = dict(hidden.extra_pnginfo or {})
+    entries = dict(hidden.extra_pnginfo) if isinstance(hidden.extra_pnginfo, Mapping) else {}
     if hidden.prompt is not None:
         entries["prompt"] = hidden.prompt
     return {key: json.dumps(value) for key, value in entries.items()}
 
 
+def _check_output(prefix: str, node: str) -> None:
+    """Refuse a place where nothing can be written, before anything is bought. Raises InputError."""
+    name = filename_prefix(prefix, node=node, field="filename_prefix")
+    check_output(name, host.output_folder(), node=node, field="filename_prefix")
+
+
 def _task_uuid(task: purchase.Task | None, text: str | None, node: str) -> str:
+    if task is not None and not isinstance(task, purchase.Task):
+        raise not_connectable(task, "KlingGenerate", node=node, field="task")
     if task is None and not text:
-        raise _nothing_to_fetch(node)
+        graph.check_fetch(node, connected=False, task_uuid="")
     if task is not None and text and text != task.task_uuid:
         raise InputError(
             node=node,
@@ -239,15 +267,6 @@ def _task_uuid(task: purchase.Task | None, text: str | None, node: str) -> str:
     return task.task_uuid if task is not None else str(text)
 
 
-def _nothing_to_fetch(node: str) -> InputError:
-    return InputError(
-        node=node,
-        field="task",
-        rule="there is nothing to fetch.",
-        next_step="Connect the task of a KlingGenerate, or give the task_uuid of an earlier purchase.",
-    )
-
-
 def _not_loaded() -> Any:
     """Stand in for frames that were not wanted: who uses them is told so in a sentence."""
     from comfy_execution.graph_utils import ExecutionBlocker
@@ -257,24 +276,14 @@ def _not_loaded() -> Any:
     )
 
 
-@asynccontextmanager
-async def _cancellable() -> AsyncIterator[Callable[[], bool]]:
-    """Give a question that worker threads may ask: whether the user pressed Cancel, or the prompt died."""
+@contextlib.contextmanager
+def _stop_with_the_node() -> Iterator[Callable[[], bool]]:
+    """Give a question for worker threads: whether nobody waits for them, after Cancel or another node's end."""
     stopped = threading.Event()
     try:
-        yield lambda: stopped.is_set() or host.interrupted()
+        yield stopped.is_set
     finally:
         stopped.set()
-
-
-async def _in_thread(work: Callable[..., Any], *arguments: Any, watch: Callable[[], bool], **named: Any) -> Any:
-    """Run slow work in a thread; a Cancel that ends it is told as one, not as a fault."""
-    try:
-        return await asyncio.to_thread(work, *arguments, **named)
-    except KlingError:
-        if watch():
-            raise host.interrupt() from None
-        raise
 
 
 def _inputs() -> list[Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 from decimal import Decimal
 from functools import partial
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import fanout, graph, host, pictures, purchase
+from . import beside, fanout, graph, host, pictures, purchase
 from .compat import known
 from .labels import label
 from .runware import limits
@@ -134,7 +132,7 @@ async def _make(
     clip = await _clip(reference_video, node)
     request = assemble.assemble(prompt, settings, frame_images, elements, image, clip)
     planned = _price(request, settings)
-    where = purchase.account(rehearsal=settings.mode == "rehearse")
+    where = await purchase.account(rehearsal=settings.mode == "rehearse")
     if not where.rehearsal:
         fanout.check(await siblings.count(), where.settings.max_fanout, planned, node)
     lines += assemble.warnings(request) + _notes(prompt, settings)
@@ -197,7 +195,7 @@ async def _clip(video: Any, node: str) -> Any:
         return None
     from . import tensors
 
-    return await asyncio.to_thread(tensors.save_video, video, host.temp_folder(), node=node, field="reference_video")
+    return await beside.run(tensors.save_video, video, host.temp_folder(), node=node, field="reference_video")
 
 
 def _notes(prompt: draft.Prompt, settings: draft.Settings) -> list[str]:
@@ -218,8 +216,13 @@ def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001
     if rehearsal:
         would = f"; the purchase would cost {usd(Decimal(record.price))}" if record.price else ""
         return f"rehearsal, {count}, $0.00{would}"
-    told = f", failed: {json.dumps([each.get('message') for each in record.failures])}" if record.failures else ""
+    told = f", failed: {', '.join(_reasons(record))}" if record.failures else ""
     return f"{count}, {usd(_cost(record))}{told}. Task UUID: {record.task_uuid}"
+
+
+def _reasons(record: Record) -> list[str]:
+    """Say why results failed, each reason once."""
+    return list(dict.fromkeys(each.get("message") or each.get("code", "") for each in record.failures))
 
 
 def _sockets() -> list[Any]:

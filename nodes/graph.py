@@ -110,7 +110,8 @@ class _Judge:
         try:
             widgets = _widgets(kind, name, inputs)
             if kind == "KlingFetchVideo":
-                _check_fetch(name, inputs)
+                text = inputs.get("task_uuid", "")
+                check_fetch(name, connected="task" in inputs, task_uuid=None if _link(text) else text)
                 return UNKNOWN
             sockets = {
                 socket: self._through(socket, value) for socket, value in inputs.items() if socket not in WIDGETS[kind]
@@ -158,11 +159,23 @@ def _build(kind: str, name: str, widgets: dict[str, Any], sockets: dict[str, Any
     return UNKNOWN
 
 
-def _check_fetch(name: str, inputs: Mapping[str, Any]) -> None:
-    if "task" not in inputs and not str(inputs.get("task_uuid", "")).strip():
+def check_fetch(name: str, *, connected: bool, task_uuid: str | None) -> None:
+    """Refuse a KlingFetchVideo that names no purchase, or may name two. A UUID from a link is None.
+
+    Raises InputError.
+    """
+    if not connected and task_uuid is not None and not task_uuid.strip():
         raise InputError(
             node=name,
             field="task",
             rule="there is nothing to collect.",
             next_step="Connect a KlingGenerate, or give the task_uuid of an earlier purchase.",
+        )
+    if connected and task_uuid is not None and task_uuid.strip():
+        raise InputError(
+            node=name,
+            field="task_uuid",
+            value=task_uuid,
+            rule="a task is connected as well; only one of the two is taken.",
+            next_step="Empty this field, or disconnect the task.",
         )

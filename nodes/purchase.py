@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import host
+from . import beside, host
 from .runware import settings, tell
-from .runware.errors import NOT_BILLED, MissingKeyError, TaskTimeout
+from .runware.errors import NOT_BILLED, KlingError, MissingKeyError, TaskTimeout
 from .runware.pace import HISTORY_NEEDED, usual
-from .runware.wire import REHEARSAL_KEY, WIRE, Account
+from .runware.wire import REHEARSAL_KEY, WIRE, Account, is_here
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .runware.journal import Record
     from .runware.order import Status
     from .runware.wire import Ticket
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 TICK = 0.1
 """Seconds between two looks at Cancel."""
 LINE_SECONDS = 1.0
+REHEARSAL_IS_FREE = "A rehearsal costs nothing."
 UNKNOWN_USUAL = (60.0, 240.0)
 """Seconds; what others report for this model, until this machine has a history of its own."""
 
@@ -33,30 +36,42 @@ class Task:
     rehearsal: bool
 
 
-def account(*, rehearsal: bool) -> Account:
+async def account(*, rehearsal: bool) -> Account:
     """Read where purchases are made and recorded. Raises MissingKeyError; a rehearsal needs no key."""
+    return await beside.run(_account, rehearsal=rehearsal)
+
+
+def _account(*, rehearsal: bool) -> Account:
     folder = host.state_folder()
-    current = settings.read()
-    if rehearsal:
-        return Account(folder, REHEARSAL_KEY, current, rehearsal=True)
-    return Account(folder, settings.api_key(folder), current)
+    where = _practice(folder) if rehearsal else Account(folder, settings.api_key(folder), settings.read())
+    WIRE.prepare(where)
+    return where
 
 
-def account_of(task_uuid: str, *, rehearsal: bool | None = None) -> Account:
+def _practice(folder: Path) -> Account:
+    """Where rehearsals are recorded; they spend nothing of the day's budget."""
+    return Account(folder, REHEARSAL_KEY, replace(settings.read(), daily_budget=None), rehearsal=True)
+
+
+async def account_of(task_uuid: str, *, rehearsal: bool | None = None) -> Account:
     """Find the account a task was bought with. A purchase whose films are here needs no key to be read again."""
+    return await beside.run(_account_of, task_uuid, rehearsal=rehearsal)
+
+
+def _account_of(task_uuid: str, *, rehearsal: bool | None) -> Account:
     folder = host.state_folder()
-    current = settings.read()
-    practice = Account(folder, REHEARSAL_KEY, current, rehearsal=True)
-    real = Account(folder, "", current)
+    practice, real = _practice(folder), Account(folder, "", settings.read())
     if rehearsal or (rehearsal is None and _record(practice, task_uuid) and not _record(real, task_uuid)):
+        WIRE.prepare(practice)
         return practice
     try:
-        return Account(folder, settings.api_key(folder), current)
+        real = replace(real, key=settings.api_key(folder))
     except MissingKeyError:
         record = _record(real, task_uuid)
-        if record is None or not record.films:
+        if record is None or not is_here(WIRE.journal(real), record):
             raise
-        return real
+    WIRE.prepare(real)
+    return real
 
 
 def _record(where: Account, task_uuid: str) -> Record | None:
@@ -89,6 +104,10 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
                 await _move_bar(node_id, ticket.status)
             await asyncio.sleep(TICK)
         return ticket.result()
+    except KlingError as error:
+        if ticket.rehearsal:
+            error.billing = REHEARSAL_IS_FREE
+        raise
     finally:
         ticket.release()
         announce(node_id, ticket.status.task_uuid)
@@ -122,15 +141,17 @@ async def _move_bar(node_id: str | None, status: Status) -> None:
 
 
 def _cancelled(ticket: Ticket) -> str:
+    if not ticket.buys:
+        return "cancelled; collecting it again is free."
     if not ticket.sent:
         return f"cancelled before anything was sent. {NOT_BILLED}"
     return f"cancelled; the purchase goes on, collecting it is free: run again. Task UUID: {ticket.status.task_uuid}"
 
 
 def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
-    sent = ticket.sent
+    sent = ticket.sent or not ticket.buys
     return TaskTimeout(
-        f"The film was not ready after {minutes:g} minutes (timeout_minutes).",
+        f"The film was not ready after {minutes:g} minutes{' (timeout_minutes)' if ticket.buys else ''}.",
         billing="It is billed when it is ready; it is still being waited for." if sent else NOT_BILLED,
         task_uuid=ticket.status.task_uuid or None,
         next_step=tell.COLLECT if sent else "Run again.",

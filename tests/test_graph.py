@@ -64,6 +64,7 @@ def test_an_empty_graph_has_no_faults():
         ("7", {"filename_prefix": "../kling"}, ("KlingFetchVideo (node 7)", "filename_prefix")),
         ("7", {"task": None}, ("KlingFetchVideo (node 7)", "task")),
         ("7", {"task_uuid": "236ba4b9"}, ("KlingFetchVideo (node 7)", "task_uuid")),
+        ("7", {"task_uuid": UUID}, ("KlingFetchVideo (node 7)", "task_uuid")),
     ],
     ids=str,
 )

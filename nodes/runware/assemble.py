@@ -7,7 +7,7 @@ from typing import Any
 
 from . import limits
 from .checks import optional, prompt_text
-from .draft import Elements, FrameImages, Prompt, Settings, Shot
+from .draft import Elements, FrameImages, Prompt, Settings, Shot, expect
 from .errors import InputError
 from .media import Clip, Picture, Source
 from .request import FrameImage, Inputs, KlingSettings, PromptSegment, ProviderSettings, Safety, VideoInference
@@ -28,6 +28,11 @@ def assemble(
     Raises:
         InputError: something does not go together; the message names the node and the field that caused it.
     """
+    expect(prompt, Prompt, node=settings.node, field="prompt")
+    if frame_images is not None:
+        expect(frame_images, FrameImages, node=settings.node, field="frame_images")
+    if elements is not None:
+        expect(elements, Elements, node=settings.node, field="elements")
     shots = _expanded(prompt, elements.ids if elements else ())
     clip = _reference_video(reference_video, settings)
     width, height = (None, None) if frame_images else settings.profile.sizes[settings.aspect_ratio]

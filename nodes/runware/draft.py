@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import limits
-from .errors import InputError
+from .errors import InputError, not_connectable
 from .fields import read
 from .media import Clip, Picture, Source
 from .profiles import PROFILES, Profile
@@ -115,11 +115,21 @@ def prompt(*, previous: Prompt | None = None, node: str = "KlingPrompt", **widge
             rule="the model then cuts the shots by itself, which excludes shots of one's own.",
             next_step="Set shot_type to single, or use one KlingPrompt with shot_seconds 0.",
         )
-    if previous:
+    if previous is not None:
+        expect(previous, Prompt, node=node, field="previous")
         _check_link(shot, previous)
     chain = Prompt((*(previous.shots if previous else ()), shot))
     _check_chain(chain)
     return chain
+
+
+MAKERS: dict[type, str] = {Prompt: "KlingPrompt", FrameImages: "KlingFrameImages", Elements: "KlingElement"}
+
+
+def expect(value: Any, kind: type, *, node: str, field: str) -> None:
+    """Refuse anything else in a socket; ComfyUI itself lets through what a program writes there. Raises InputError."""
+    if not isinstance(value, kind):
+        raise not_connectable(value, MAKERS[kind], node=node, field=field)
 
 
 def _check_link(shot: Shot, previous: Prompt) -> None:
@@ -267,6 +277,8 @@ def _check_media(front: Any, sides: tuple[Any, ...], film: Any, sound: Any, *, n
 
 
 def _added(previous: Elements | None, made: Element, node: str) -> Elements:
+    if previous is not None:
+        expect(previous, Elements, node=node, field="previous")
     chain = previous or Elements((), ())
     if len(chain.elements) == limits.ELEMENTS_MAX:
         raise InputError(

@@ -72,6 +72,17 @@ class InputError(KlingError, ValueError):
         return " ".join(part for part in (self.what, self.next_step, self.billing) if part)
 
 
+def not_connectable(value: object, maker: str, *, node: str, field: str) -> InputError:
+    """Say that what came through a link, or stands in its place, is not what the node `maker` gives."""
+    return InputError(
+        node=node,
+        field=field,
+        value="nothing" if value is None else type(value).__name__,
+        rule=f"only what {maker} gives can be connected here.",
+        next_step=f"Connect a {maker}.",
+    )
+
+
 class BudgetError(InputError):
     """The purchase would cost more than the user allows."""
 

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .errors import NOT_BILLED, KlingError, MissingKeyError
+from .errors import NOT_BILLED, KlingError, MissingKeyError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,15 +117,25 @@ def _checked_key(text: str, source: str) -> str:
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
-    if not secure or not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
+    if not _is_base_url(text):
         raise KlingError(
             "RUNWARE_BASE_URL must be an https address, or http on this machine (127.0.0.1), without name or query.",
             billing=NOT_BILLED,
             next_step=f"Correct it, or unset it for {DEFAULT_BASE_URL}.",
         )
     return text.rstrip("/")
+
+
+def _is_base_url(text: str) -> bool:
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        return False
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return secure and bool(host) and not (parts.username or parts.password or parts.query or parts.fragment)
 
 
 def _number(environ: Mapping[str, str], name: str, default: float) -> float:
@@ -137,16 +147,14 @@ def _number(environ: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise KlingError(f"{name} is {text!r}: it must be a number of 0 or more.", billing=NOT_BILLED)
+        raise _unusable(name, text, "a number of 0 or more")
     return value
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
     value = _number(environ, name, default)
     if value < 1 or value != int(value):
-        raise KlingError(
-            f"{name} is {environ.get(name)!r}: it must be a whole number of 1 or more.", billing=NOT_BILLED
-        )
+        raise _unusable(name, environ[name], "a whole number of 1 or more")
     return int(value)
 
 
@@ -159,5 +167,13 @@ def _money(environ: Mapping[str, str], name: str) -> Decimal | None:
     except InvalidOperation:
         value = Decimal("NaN")
     if not value.is_finite() or value < 0:
-        raise KlingError(f"{name} is {text!r}: it must be an amount in USD, such as 20.", billing=NOT_BILLED)
+        raise _unusable(name, text, "an amount in USD, such as 20")
     return value
+
+
+def _unusable(name: str, text: str, rule: str) -> KlingError:
+    return KlingError(
+        f"The environment variable {name} is {shorten(text)}; it must be {rule}.",
+        billing=NOT_BILLED,
+        next_step="Correct it where ComfyUI is started, or unset it.",
+    )

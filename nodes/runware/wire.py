@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .client import Client, hide_from_logs
+from .errors import NOT_BILLED, KlingError
 from .files import Disk
 from .journal import Journal, Record, State, lock_place
 from .order import Timing
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from .order import Order, Status
     from .settings import Settings
+    from .simulator import Simulator
 
 THREAD_NAME = "kling-wire"
 REHEARSAL_KEY = "rehearsal"
@@ -53,10 +55,11 @@ class Account:
 class Running:
     """A purchase under way, shared by all who wait for it."""
 
-    def __init__(self, purchase: Purchase) -> None:
+    def __init__(self, purchase: Purchase, *, rehearsal: bool) -> None:
         self.future: Future[Record] = Future()
         self.waiting = 0
         self._purchase = purchase
+        self.rehearsal = rehearsal
         self.task: asyncio.Task[None] | None = None
         self.given_up = False
 
@@ -64,6 +67,11 @@ class Running:
     def status(self) -> Status:
         """Where it stands; read from any thread."""
         return self._purchase.status
+
+    @property
+    def buys(self) -> bool:
+        """Whether it may buy; collecting never does."""
+        return self._purchase.order is not None
 
     @property
     def sent(self) -> bool:
@@ -88,6 +96,16 @@ class Ticket:
     def sent(self) -> bool:
         """Whether it may have been bought."""
         return self._running.sent
+
+    @property
+    def buys(self) -> bool:
+        """Whether the purchase may still be bought; one that is only collected is not."""
+        return self._running.buys
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether it costs nothing."""
+        return self._running.rehearsal
 
     @property
     def done(self) -> bool:
@@ -121,6 +139,13 @@ class Wire:
     def journal(self, account: Account) -> Journal:
         """The journal of an account's folder; reading it needs no loop."""
         return Journal(account.folder, disk=self._disk, clock=self._clock)
+
+    def prepare(self, account: Account) -> None:
+        """Get ready what takes long the first time: certificates, or the service of rehearsals.
+
+        To be called beside any event loop. Raises KlingError when the connection cannot be set up.
+        """
+        self._client(account)
 
     def buy(self, account: Account, order: Order) -> Ticket:
         """Buy, or resume, or find again; who asks for the same purchase shares it."""
@@ -190,7 +215,7 @@ class Wire:
             places=self._place(account),
             timing=REHEARSAL_TIMING if account.rehearsal else None,
         )
-        running = Running(purchase)
+        running = Running(purchase, rehearsal=account.rehearsal)
 
         async def live() -> None:
             try:
@@ -223,10 +248,7 @@ class Wire:
     def _client(self, account: Account) -> Client:
         name = (account.key, account.settings.base_url, account.rehearsal)
         if name not in self._clients:
-            if account.rehearsal:
-                self._clients[name] = Client(REHEARSAL_KEY, transport=rehearsal_service().transport)
-            else:
-                self._clients[name] = Client(account.key, base_url=account.settings.base_url)
+            self._clients.setdefault(name, _connection(account))  # made outside the lock: it takes long
         return self._clients[name]
 
     def _place(self, account: Account) -> asyncio.Semaphore:
@@ -238,7 +260,8 @@ class Wire:
     def _tidy(self, journal: Journal, *, rehearsal: bool) -> None:
         """Once in a process: clear away what killed processes left behind.
 
-        An unfinished rehearsal is forgotten altogether: its service ended with its process, and it cost nothing.
+        A rehearsal that is unfinished, or whose films were deleted, is forgotten altogether: its service ended with its
+        process, and it cost nothing.
         """
         if journal.folder in self._tidied:
             return
@@ -248,13 +271,34 @@ class Wire:
             journal.tidy()
         for task_uuid in journal.uuids() if rehearsal else ():
             record = journal.get(task_uuid)
-            if record is None or record.state is State.COMMITTED or not journal.lock(lock_place(task_uuid)):
+            if record is None or is_here(journal, record) or not journal.lock(lock_place(task_uuid)):
                 continue
             journal.erase(record)
             journal.unlock(lock_place(task_uuid))
 
 
-def rehearsal_service():  # noqa: ANN201  its module is heavy and loaded when the first rehearsal starts
+def is_here(journal: Journal, record: Record) -> bool:
+    """Whether a purchase is finished and its films were not deleted since."""
+    if record.state is not State.COMMITTED:
+        return False
+    found = [journal.disk.stat(journal.films / str(film.file)) for film in record.films]
+    return all(status and status[0] == film.size for status, film in zip(found, record.films, strict=True))
+
+
+def _connection(account: Account) -> Client:
+    if account.rehearsal:
+        return Client(REHEARSAL_KEY, transport=rehearsal_service().transport)
+    try:
+        return Client(account.key, base_url=account.settings.base_url)
+    except Exception as error:  # noqa: BLE001  whatever the environment makes the HTTP library stumble over
+        raise KlingError(
+            f"The connection to Runware cannot be set up ({type(error).__name__}).",
+            billing=NOT_BILLED,
+            next_step="Check HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE where ComfyUI is started.",
+        ) from None
+
+
+def rehearsal_service() -> Simulator:
     """Make the service that answers rehearsals: the simulator, with animatics for films."""
     from . import animatic
     from .simulator import Simulator

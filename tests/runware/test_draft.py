@@ -2,6 +2,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 from kling.nodes.runware import draft
+from kling.nodes.runware.assemble import assemble
 from kling.nodes.runware.errors import InputError
 from kling.nodes.runware.media import Clip, Picture, Source
 
@@ -128,3 +129,18 @@ def test_a_bad_url_in_an_environment_variable_is_refused_without_showing_it(monk
     with pytest.raises(InputError, match="not an https URL") as caught:
         draft.settings(webhook_url="$KLING_HOOK")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["a text", 5, {}, [], True, (), 0, ""], ids=repr)
+def test_what_a_program_writes_in_the_place_of_a_link_is_refused_by_name(value):
+    with pytest.raises(InputError, match=r"^KlingPrompt, previous is .*only what KlingPrompt gives"):
+        draft.prompt(positive_prompt="a film", shot_seconds=3, previous=value)
+    with pytest.raises(InputError, match=r"^KlingElement, previous is .*only what KlingElement gives"):
+        draft.element(element_id="ada", previous=value)
+    good = draft.prompt(positive_prompt="a film")
+    with pytest.raises(InputError, match=r"^KlingGenerate, prompt is .*only what KlingPrompt gives"):
+        assemble(value, draft.settings())
+    with pytest.raises(InputError, match=r"^KlingGenerate, frame_images is .*only what KlingFrameImages gives"):
+        assemble(good, draft.settings(), frame_images=value)
+    with pytest.raises(InputError, match=r"^KlingGenerate, elements is .*only what KlingElement gives"):
+        assemble(good, draft.settings(), elements=value)

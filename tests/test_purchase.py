@@ -1,0 +1,137 @@
+"""Where purchases are made, and what is said while they are waited for; without ComfyUI."""
+
+import asyncio
+import time
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+from kling.nodes import host, purchase
+from kling.nodes.runware.errors import KlingError, MissingKeyError
+from kling.nodes.runware.files import Disk
+from kling.nodes.runware.journal import Film, Journal, Record, State
+from kling.nodes.runware.order import Status
+from kling.nodes.runware.wire import REHEARSAL_KEY, Account, Wire
+
+UUID = "236ba4b9-e789-4ff4-8fa9-7ca57ab56210"
+
+
+class Interrupted(BaseException):
+    """As ComfyUI's own is, from 0.20 on."""
+
+
+@pytest.fixture(autouse=True)
+def comfy(monkeypatch, tmp_path):
+    """As much of ComfyUI as is needed: a state folder, Cancel, and what the node shows."""
+    shown = SimpleNamespace(lines=[], cancel=False)
+    monkeypatch.setattr(host, "state_folder", lambda: tmp_path)
+    monkeypatch.setattr(host, "interrupted", lambda: shown.cancel)
+    monkeypatch.setattr(host, "interrupt", Interrupted)
+    monkeypatch.setattr(host, "status", lambda _, text: shown.lines.append(text))
+    monkeypatch.setattr(host, "send", lambda *_: None)
+    monkeypatch.setattr(host, "execution", lambda: ("", ""))
+    monkeypatch.setattr(purchase, "WIRE", Wire())
+    for name in ("RUNWARE_API_KEY", "KLING_DAILY_BUDGET_USD", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return shown
+
+
+class Waiting:
+    """A ticket that is done when it is told to be."""
+
+    def __init__(self, *, buys=True, sent=False, rehearsal=False, error=None):
+        self.status, self.buys, self.sent, self.rehearsal, self.error = Status(), buys, sent, rehearsal, error
+        self.done = error is not None
+        self.released = False
+
+    def result(self):
+        raise self.error
+
+    def release(self):
+        self.released = True
+
+
+def finished(folder, *, rehearsal):
+    """Put a finished purchase of one film into a state folder, and give its film."""
+    journal = purchase.WIRE.journal(Account(folder, "", None, rehearsal=rehearsal))
+    journal.open()
+    film = journal.films / f"{UUID}.mp4"
+    film.write_bytes(b"a film")
+    films = [Film(video_uuid=UUID, file=film.name, size=6, sha256="")]
+    journal.put(Record(task_uuid=UUID, state=State.COMMITTED, price="0.42", films=films))
+    return film
+
+
+def test_a_rehearsal_spends_nothing_of_the_days_budget(monkeypatch):
+    monkeypatch.setenv("KLING_DAILY_BUDGET_USD", "0.10")
+    assert asyncio.run(purchase.account(rehearsal=True)).settings.daily_budget is None
+    monkeypatch.setenv("RUNWARE_API_KEY", "a-key")
+    assert asyncio.run(purchase.account(rehearsal=False)).settings.daily_budget == Decimal("0.10")
+
+
+def test_a_finished_purchase_needs_no_key_until_its_film_is_deleted(tmp_path):
+    film = finished(tmp_path, rehearsal=False)
+    assert asyncio.run(purchase.account_of(UUID)).key == ""
+    film.unlink()
+    with pytest.raises(MissingKeyError):
+        asyncio.run(purchase.account_of(UUID))
+
+
+def test_a_rehearsal_is_recognised_by_its_uuid_alone(tmp_path):
+    finished(tmp_path / "rehearsal", rehearsal=False)
+    where = asyncio.run(purchase.account_of(UUID))
+    assert where.rehearsal
+    assert where.key == REHEARSAL_KEY
+
+
+@pytest.mark.parametrize("proxy", ["socks9://ada:secret@proxy.example", "::::", "ftp://secret"])
+def test_a_proxy_that_the_http_library_cannot_use_is_told_without_its_secrets(monkeypatch, proxy):
+    monkeypatch.setenv("RUNWARE_API_KEY", "a-key")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(KlingError, match=r"cannot be set up .* Not billed\. Check HTTPS_PROXY") as error:
+        asyncio.run(purchase.account(rehearsal=False))
+    assert "secret" not in str(error.value)
+
+
+def test_a_failed_rehearsal_says_that_it_cost_nothing(comfy):
+    ticket = Waiting(rehearsal=True, error=KlingError("The film cannot be written.", billing="Billed $0.42."))
+    with pytest.raises(KlingError, match=r"A rehearsal costs nothing\.") as error:
+        asyncio.run(purchase.attend(ticket, node_id="1", minutes=1))
+    assert "Billed" not in str(error.value)
+    assert ticket.released
+
+
+@pytest.mark.parametrize(
+    ("ticket", "line"),
+    [
+        (Waiting(), "cancelled before anything was sent. Not billed."),
+        (Waiting(sent=True), "the purchase goes on"),
+        (Waiting(buys=False), "collecting it again is free"),
+    ],
+)
+def test_cancel_says_what_becomes_of_the_money(comfy, ticket, line):
+    comfy.cancel = True
+    with pytest.raises(Interrupted):
+        asyncio.run(purchase.attend(ticket, node_id="1", minutes=1))
+    assert line in comfy.lines[-1]
+    assert ticket.released
+
+
+def test_a_collected_film_that_is_late_is_never_called_not_billed():
+    with pytest.raises(KlingError) as error:
+        asyncio.run(purchase.attend(Waiting(buys=False), node_id="1", minutes=0))
+    assert "Not billed" not in str(error.value)
+    assert "timeout_minutes" not in str(error.value)
+
+
+def test_rehearsals_whose_films_were_deleted_are_forgotten_by_the_next_process(tmp_path):
+    film = finished(tmp_path / "rehearsal", rehearsal=False)
+    account = asyncio.run(purchase.account(rehearsal=True))
+    disk = Disk()
+    disk.lock = disk.unlock = lambda *_: True  # no other process is there
+    journal = Journal(account.folder, disk=disk, clock=time.time)
+    Wire()._tidy(journal, rehearsal=True)
+    assert journal.get(UUID) is not None
+    film.unlink()
+    Wire()._tidy(journal, rehearsal=True)
+    assert journal.get(UUID) is None
