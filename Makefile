@@ -13,7 +13,9 @@ ARGS ?=
 # how many seeded worlds: make soak SEEDS=10000
 SEEDS ?= 1000
 
-.PHONY: setup demo test check bench soak clean
+ALONE := runware film test_bad_inputs.py test_graph.py test_compat.py test_installed.py
+
+.PHONY: setup setup-packaging demo test test-lowest check bench soak clean
 
 setup: .venv/ready
 
@@ -24,8 +26,22 @@ setup: .venv/ready
 demo: setup
 	@cd tests && ../.venv/bin/python -m host.demo
 
-test: setup
+# comfy-cli and comfy-test, which judge the archive: tests/packaging
+setup-packaging: .venv/packaging/ready
+
+.venv/packaging/ready: tests/packaging/environment.py
+	"$(PYTHON)" tests/packaging/environment.py tools
+
+test: setup setup-packaging
 	@$(RUN) -m pytest $(TESTS) -n 2 --dist loadgroup $(ARGS)
+
+# The parts that need no ComfyUI, with the oldest versions the pack allows on the oldest Python at hand
+test-lowest:
+	@cd tests && "$$("$(PYTHON)" packaging/environment.py lowest)" -m pytest $(ALONE) -n 2 $(ARGS)
+
+# ... and with today's versions on another Python: make test-python3.13
+test-python3.%:
+	@cd tests && "$$("$(PYTHON)" packaging/environment.py python3.$*)" -m pytest $(ALONE) -n 2 $(ARGS)
 
 check: setup
 	$(RUN) -m ruff check .

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from .copies import stand_aside_for
 from .element import KlingElement
 from .fetch_video import KlingFetchVideo
 from .frame_images import KlingFrameImages
 from .generate import KlingGenerate
+from .installed import serve_page_under_a_plain_name, stand_aside_for
 from .prompt import KlingPrompt
 from .routes import register
 
@@ -23,5 +23,6 @@ class KlingExtension(ComfyExtension):
             SecondCopy: another copy of this pack was loaded before.
         """
         stand_aside_for("KlingGenerate")
+        serve_page_under_a_plain_name()
         register()
         return [KlingPrompt, KlingFrameImages, KlingElement, KlingGenerate, KlingFetchVideo]

@@ -44,6 +44,7 @@ def main(name: str) -> None:
 def make(name: str, python: str, requirements: tuple[str, ...]) -> Path:
     """Make `.venv/<name>` and give its interpreter."""
     folder = VENV / name
+    folder.parent.mkdir(exist_ok=True)
     interpreter, stamp = folder / "bin" / "python", folder / "ready"
     wanted = "\n".join((python, *requirements))
     if not (stamp.is_file() and stamp.read_text() == wanted):

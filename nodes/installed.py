@@ -1,16 +1,16 @@
-"""The pack installed twice: the copy that ComfyUI loads first is in use, any other stands aside and says so.
-
-ComfyUI itself would let the last one have the nodes and would serve the pages of both.
-"""
+"""How this copy is installed: beside another one, or in a folder whose name ComfyUI's server cannot serve."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from . import host
 
 FOLDER = Path(__file__).parents[1].name
 """Of this copy, below `custom_nodes`."""
+
+PLAIN_NAME = "kling-video"
 
 
 class SecondCopy(Exception):
@@ -19,6 +19,8 @@ class SecondCopy(Exception):
 
 def stand_aside_for(node_id: str) -> None:
     """Take this copy's page back if another pack has brought the node; ComfyUI logs why and lists IMPORT FAILED.
+
+    ComfyUI itself would let the last copy have the nodes and would serve the pages of both.
 
     Raises:
         SecondCopy: which copy is in use, and what to do.
@@ -31,3 +33,9 @@ def stand_aside_for(node_id: str) -> None:
         f"The Kling nodes are installed twice. The copy in custom_nodes/{first} is in use, the one in "
         f"custom_nodes/{FOLDER} is not. Remove one of the two folders and restart ComfyUI."
     )
+
+
+def serve_page_under_a_plain_name() -> None:
+    """Let the page be served from a folder with blanks, brackets or umlauts in its name, for which aiohttp has 404."""
+    if quote(FOLDER) != FOLDER:
+        host.rename_page(FOLDER, PLAIN_NAME)
