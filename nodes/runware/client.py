@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 ACKNOWLEDGEMENT_SECONDS = 10.0
-"""After the last byte. Short on purpose: the answer is immediate, and a long wait eats the window for a safe re-send."""
+"""After the last byte. Short on purpose: the answer is immediate, and a long wait eats the resubmit window."""
 POLL_SECONDS = 20.0
 QUESTION_SECONDS = 45.0
 """For a whole question and its answer, however slowly the bytes drip."""

@@ -61,7 +61,8 @@ async def _wait_for_repeat(purchase: Purchase) -> bool:
 def _seconds_to_repeat(purchase: Purchase) -> float | None:
     """How long a copy sent now may take, so that it arrives while the first open send's render must still be running.
 
-    None when a copy is not safe. Both clocks must agree: one stands still while the machine sleeps, the other can be set.
+    None when a copy is not safe. Both clocks must agree: one stands still while the machine sleeps, the other can be
+    set.
     """
     first = purchase.record.first_unsettled_at
     if purchase.order is None or first is None or purchase.first_sent is None or not sending.is_spooled(purchase):

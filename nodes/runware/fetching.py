@@ -30,10 +30,7 @@ async def fetch(purchase: Purchase) -> None:
     record = purchase.record
     purchase.status.accepted_at = None  # the render is over
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
-    missing: list[Film] = []
-    for film in record.films:
-        if film.file is None and not await _fetch_patiently(purchase, film):
-            missing.append(film)
+    missing = [film for film in record.films if film.file is None and not await _fetch_patiently(purchase, film)]
     if len(missing) == len(record.films):
         record.move(State.EXPIRED)
         purchase.journal.put(record)

@@ -58,7 +58,7 @@ class Disk:
         """Give `source` the name `target`, in one step."""
         for left in reversed(range(REPLACE_TRIES)):
             try:
-                os.replace(source, target)
+                source.replace(target)
             except PermissionError:
                 if os.name != "nt" or not left:
                     raise
@@ -93,7 +93,7 @@ class Disk:
     def names(self, folder: Path) -> list[str]:
         """List a folder; one that does not exist is empty."""
         try:
-            return os.listdir(folder)
+            return [path.name for path in folder.iterdir()]
         except FileNotFoundError:
             return []
 

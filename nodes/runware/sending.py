@@ -162,7 +162,7 @@ async def _mark_sending(purchase: Purchase) -> None:
     fresh = not record.maybe_sent
     budget = purchase.settings.daily_budget if fresh else None
     if budget is not None:
-        while not purchase.journal.lock(BUDGET_LOCK_PLACE):
+        while not purchase.journal.lock(BUDGET_LOCK_PLACE):  # noqa: ASYNC110  another process may hold it
             await asyncio.sleep(purchase.timing.lock_pause / 10)
     try:
         if budget is not None:
