@@ -181,7 +181,7 @@ def _colours(frame: VideoFrame) -> dict[str, int]:
     It looks at them only where those of the result differ, though RGB has none. A film that names no matrix has BT.709
     if it is HD, else BT.601.
     """
-    from av.video.reformatter import Colorspace, ColorRange
+    from av.video.reformatter import ColorRange, Colorspace
 
     matrix = frame.colorspace
     if matrix == AVCOL_SPC_UNSPECIFIED:
