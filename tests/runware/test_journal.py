@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from kling.nodes.runware.errors import StorageError
+from kling.nodes.runware.files import Disk
+from kling.nodes.runware.journal import MOVES, Film, Journal, Record, State, lock_place
+
+UUIDS = [f"24cd5dff-cb81-4db5-8506-b72a9425f9{number:02x}" for number in range(20)]
+UUID = UUIDS[0]
+NOON = datetime(2026, 11, 22, 12).timestamp()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    made = Journal(tmp_path / "__kling", clock=lambda: NOON)
+    made.open()
+    return made
+
+
+def test_a_record_is_read_as_it_was_written(journal):
+    record = Record(task_uuid=UUID, price="0.42", films=[Film(video_uuid="x", cost=0.42)], request={"a": [1]})
+    journal.put(record)
+    assert journal.get(UUID) == record
+    assert record.updated_at == NOON
+
+
+def test_what_a_later_version_added_is_kept(journal):
+    journal.put(Record(task_uuid=UUID, later={"kept": True}))
+    record = journal.get(UUID)
+    record.move(State.SENDING)
+    journal.put(record)
+    assert json.loads(journal.path(UUID).read_text())["later"] == {"kept": True}
+
+
+def test_a_record_of_the_first_format_is_read(journal):
+    first = {
+        "version": 1, "task_uuid": UUID, "state": "committed", "intent": "ab" * 32, "take": 2, "attempt": 1,
+        "model": "klingai:kling-video@3-standard", "key_fingerprint": "0123456789abcdef", "price": "0.42",
+        "request": {"positivePrompt": "A red fox runs"}, "number_results": 1, "seconds": 5,
+        "created_at": 1.0, "updated_at": 2.0, "posts": 1, "body_sha256": "cd" * 32, "body_size": 239,
+        "maybe_sent": False, "last_sent_at": 1.5, "accepted_at": 1.5, "evidence": "acknowledged", "finished_at": 60.0,
+        "films": [{"video_uuid": "x", "seed": 7, "cost": 0.42, "nsfw": False, "file": "x.mp4", "size": 9, "sha256": "ef"}],
+        "failures": [], "deliveries": {},
+    }  # fmt: skip
+    journal.path(UUID).write_text(json.dumps(first))
+    record = journal.get(UUID)
+    assert (record.state, record.take, record.billed, record.films[0].file) == (State.COMMITTED, 2, 0.42, "x.mp4")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"{}", b"null", b"[]", b"\xff\xfe", b'{"task_uuid": "%s"}' % UUIDS[1].encode(),
+     b'{"task_uuid": "%s", "state": "sold"}' % UUID.encode(), b"\0" * 900],
+)  # fmt: skip
+def test_a_record_that_cannot_be_read_is_put_aside_and_stands_for_maybe_sent(journal, data):
+    journal.path(UUID).write_bytes(data)
+    os.utime(journal.path(UUID), (NOON - 50, NOON - 50))
+    for _ in range(2):
+        record = journal.get(UUID)
+        assert (record.state, record.maybe_sent, record.last_sent_at) == (State.HELD, True, NOON - 50)
+    assert journal.path(UUID, "bad").read_bytes() == data
+    assert not journal.path(UUID).exists()
+
+
+def test_every_cut_of_a_record_is_noticed(journal):
+    journal.put(Record(task_uuid=UUID, request={"text": "x" * 50}))
+    whole = journal.path(UUID).read_bytes()
+    for length in range(len(whole)):
+        journal.path(UUID).write_bytes(whole[:length])
+        assert journal.get(UUID).state is State.HELD
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", UUID.upper(), UUID + "x", UUID + "\n", "C:\\x", "\0", UUID[:-1]])
+def test_nothing_but_a_uuid_becomes_a_path(journal, name):
+    with pytest.raises(ValueError, match="UUID"):
+        journal.path(name)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="modes do not bind root")
+def test_a_folder_that_cannot_be_written_is_told(journal):
+    journal.tasks.chmod(0o500)
+    with pytest.raises(StorageError, match="cannot be recorded"):
+        journal.put(Record(task_uuid=UUID))
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "__kling").write_text("")
+    with pytest.raises(StorageError, match="cannot be recorded"):
+        Journal(tmp_path / "__kling", clock=time.time).open()
+
+
+def test_moves_that_the_protocol_does_not_know_stop_everything():
+    for state in State:
+        for target in State:
+            record = Record(task_uuid=UUID, state=state)
+            if target is state or target in MOVES[state]:
+                record.move(target)
+                assert record.state is target
+            else:
+                with pytest.raises(AssertionError, match="no move"):
+                    record.move(target)
+
+
+def test_from_every_state_a_film_or_an_end_can_be_reached():
+    ends = {State.COMMITTED, State.REJECTED, State.FAILED, State.EXPIRED}
+    for state in State:
+        reached, todo = set(), [state]
+        while todo:
+            at = todo.pop()
+            if at not in reached:
+                reached.add(at)
+                todo += MOVES[at]
+        assert reached & ends
+        assert State.COMMITTED in reached
+
+
+def test_an_intent_leads_to_its_newest_attempt(journal):
+    assert journal.newest_attempt("ab" * 32) is None
+    journal.put(Record(task_uuid=UUID, attempt=3))
+    journal.put_intent("ab" * 32, UUID)
+    assert journal.newest_attempt("ab" * 32).attempt == 3
+    journal.path(UUID).unlink()
+    assert journal.newest_attempt("ab" * 32).state is State.HELD
+    (journal.intents / ("ab" * 32)).write_bytes(b"\xff rubbish")
+    assert journal.newest_attempt("ab" * 32) is None
+
+
+def test_addresses_lie_beside_the_record_and_are_forgotten(journal):
+    journal.put_urls(UUID, {"x": "https://vm.runware.ai/x.mp4?signature=1"})
+    journal.put(Record(task_uuid=UUID))
+    assert b"signature" not in journal.path(UUID).read_bytes()
+    assert journal.urls(UUID) == {"x": "https://vm.runware.ai/x.mp4?signature=1"}
+    journal.forget(UUID, "urls")
+    assert journal.urls(UUID) == {}
+    journal.path(UUID, "urls").write_bytes(b"[1")
+    assert journal.urls(UUID) == {}
+
+
+def bought(number, *, price="1.00", state=State.ACCEPTED, sent=NOON - 60, costs=()):
+    films = [Film(video_uuid=str(each), cost=each) for each in costs]
+    return Record(task_uuid=UUIDS[number], price=price, state=state, last_sent_at=sent, films=films)
+
+
+def test_the_days_sum_counts_what_was_or_may_have_been_spent(journal):
+    for record in (
+        bought(0),
+        bought(1, state=State.HELD),
+        bought(2, state=State.COMMITTED, costs=(0.25, 0.25)),
+        bought(3, state=State.ACCEPTED, costs=(0.25,)),  # more may come: the planned price counts
+        bought(4, state=State.FAILED),
+        bought(5, state=State.EXPIRED),
+        bought(6, state=State.INTENT),
+        bought(7, state=State.REJECTED),
+        bought(8, sent=NOON - 13 * 3_600),
+        bought(9, state=State.RESULT, costs=(1.5,)),
+    ):
+        journal.put(record)
+    assert journal.spent_today() == Decimal("7.00")
+    assert journal.spent_today(UUIDS[0]) == Decimal("6.00")
+
+
+def test_an_upload_is_remembered_for_less_long_than_the_service_keeps_it(tmp_path):
+    now = [NOON]
+    journal = Journal(tmp_path, clock=lambda: now[0])
+    journal.open()
+    assert journal.uploaded("ab" * 32) is None
+    journal.remember_upload("ab" * 32, UUID)
+    assert journal.uploaded("ab" * 32) == UUID
+    now[0] += 26 * 86_400
+    assert journal.uploaded("ab" * 32) is None
+    (journal.media / f"{'cd' * 32}.json").write_text("[]")
+    assert journal.uploaded("cd" * 32) is None
+
+
+def test_durations_are_kept_by_kind_and_a_torn_list_is_begun_anew(journal):
+    for number in range(70):
+        journal.remember_duration("standard 5", 60.0 + number)
+    assert journal.durations("standard 5") == [60.0 + number for number in range(6, 70)]
+    assert journal.durations("standard 10") == []
+    (journal.folder / "usual.json").write_text("[")
+    assert journal.durations("standard 5") == []
+    journal.remember_duration("standard 5", 9.0)
+    assert journal.durations("standard 5") == [9.0]
+
+
+def test_what_killed_processes_left_is_cleared_away_after_a_day(journal):
+    old, young = journal.films / ".a.mp4.1.part", journal.tasks / ".b.json.2.part"
+    for path, age in ((old, 90_000), (young, 60)):
+        path.write_bytes(b"half")
+        os.utime(path, (NOON - age, NOON - age))
+    journal.tidy()
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_an_erased_purchase_leaves_nothing(journal):
+    record = Record(task_uuid=UUID, intent="ab" * 32)
+    journal.put(record)
+    journal.put_intent(record.intent, UUID)
+    journal.put_urls(UUID, {"x": "y"})
+    journal.erase(record)
+    assert not any(path.is_file() for path in journal.folder.rglob("*"))
+
+
+def test_a_lock_that_cannot_be_made_is_told(journal):
+    class Broken(Disk):
+        def lock(self, path, place):
+            raise OSError(28, "No space left on device")
+
+    journal.disk = Broken()
+    with pytest.raises(StorageError, match="No space"):
+        journal.lock(1)
+
+
+def test_locks_of_different_purchases_lie_apart():
+    places = {lock_place(f"{random.Random(number).getrandbits(128):032x}") for number in range(10_000)}
+    assert len(places) == 10_000
+    assert min(places) >= 1
+    assert max(places) < 2**57
