@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview Badges above the nodes: the price of a purchase, the time of a shot, the name of an element. */
+/**
+ * @fileoverview Badges above the nodes: the price of a purchase, the time of a shot, the name of an
+ * element.
+ */
 
 import { generateBadge } from "./cost.js";
 import { elementBadge, promptBadge } from "./labels.js";
@@ -21,7 +24,8 @@ const COLOURS = {
 };
 
 /**
- * Give a node of ours its badge. It is made whenever the page draws it, so it cannot be out of date.
+ * Give a node of ours its badge. It is made whenever the page draws it, so it cannot be out of
+ * date.
  * @param {any} node
  */
 export function addBadge(node) {
@@ -43,8 +47,9 @@ export function addBadge(node) {
 }
 
 /**
- * Have all badges drawn again: on the canvas, and in the Vue nodes of older pages, which look at a node's badges when
- * one of its properties is set. Newer pages see by themselves which values a badge was made of.
+ * Have all badges drawn again: on the canvas, and in the Vue nodes of older pages, which look at a
+ * node's badges when one of its properties is set. Newer pages see by themselves which values a
+ * badge was made of.
  * @param {Iterable<any>} nodes
  */
 export function refreshBadges(nodes) {

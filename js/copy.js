@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview To the clipboard, or, where the browser does not let a page of plain http copy, before the eyes. */
+/**
+ * @fileoverview To the clipboard, or, where the browser does not let a page of plain http copy,
+ * before the eyes.
+ */
 
 import { notify } from "./page.js";
 import { say } from "./words.js";

@@ -32,7 +32,8 @@ export function generateBadge(node) {
 }
 
 /**
- * What a KlingGenerate will cost; null where it will not run, or as long as the prices are not known.
+ * What a KlingGenerate will cost; null where it will not run, or as long as the prices are not
+ * known.
  * @param {any} node
  * @returns {Estimate | null}
  */
@@ -71,7 +72,8 @@ function size({ seconds, films }) {
 }
 
 /**
- * What all of a graph costs at most: what was bought before with the same inputs and take is not paid again.
+ * What all of a graph costs at most: what was bought before with the same inputs and take is not
+ * paid again.
  * @param {any} graph
  * @returns {{ cost: number, nodes: number, unknown: number }} cost in millionths of a dollar
  */

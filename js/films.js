@@ -45,7 +45,10 @@ export function show(node, id, films) {
   if (output) display(id, { ...output, images: films });
 }
 
-/** Show the films of the graph's last run again, where the page has lost them: after a reload, in a second page. */
+/**
+ * Show the films of the graph's last run again, where the page has lost them: after a reload, in a
+ * second page.
+ */
 export async function restoreFilms() {
   const { graph, api } = host();
   const nodes = [...everyNode(graph)].filter((node) => node.comfyClass === "KlingFetchVideo");
@@ -83,7 +86,8 @@ function remember(id, output) {
   rememberTask(node, output.kling_task_uuid?.[0] ?? "");
 }
 
-/** Have the page show an output as if it had just been made.
+/**
+ * Have the page show an output as if it had just been made.
  * @param {string} id
  * @param {Output} output
  */

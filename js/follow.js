@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * @fileoverview A second page with the same workflow: ComfyUI tells a run's words and progress only to the page that
- * queued it, so the pack tells all pages, and those with the workflow open show it as their own.
+ * @fileoverview A second page with the same workflow: ComfyUI tells a run's words and progress only
+ * to the page that queued it, so the pack tells all pages, and those with the workflow open show it
+ * as their own.
  */
 
 import { forgetFilms, restoreFilms } from "./films.js";

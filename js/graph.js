@@ -1,10 +1,14 @@
 // @ts-check
 /**
- * @fileoverview A graph read as it will run: through reroutes, bypassed nodes and subgraphs. Only reads; newer pages
- * notice by themselves which values a badge was made of, because every one is read when it is needed.
+ * @fileoverview A graph read as it will run: through reroutes, bypassed nodes and subgraphs. Only
+ * reads; newer pages notice by themselves which values a badge was made of, because every one is
+ * read when it is needed.
  */
 
-/** @typedef {any} GraphNode LiteGraph's node; no version of the published types describes all of them */
+/**
+ * @typedef {any} GraphNode LiteGraph's node; no version of the published types describes all of
+ * them
+ */
 /** @typedef {{ node: GraphNode, slot: number }} Output */
 
 const MUTED = 2;
@@ -61,7 +65,8 @@ export function active(node) {
   return !outer || active(outer);
 }
 
-/** The value on the node that stands for the subgraph, where a widget was brought out to it.
+/**
+ * The value on the node that stands for the subgraph, where a widget was brought out to it.
  * @param {GraphNode} node
  * @param {any} link
  */
@@ -99,7 +104,8 @@ function output(node, slot) {
   return node.type === "Reroute" ? origin(node, 0) : { node, slot };
 }
 
-/** A bypassed node hands on its first input of the same type.
+/**
+ * A bypassed node hands on its first input of the same type.
  * @param {GraphNode} node
  * @param {number} slot
  */
@@ -122,7 +128,9 @@ function inside(outer, slot) {
   return from ? output(from, link.origin_slot) : null;
 }
 
-/** A node that stands for a subgraph answers `getInputLink` with a link of its inside, so its own is looked up.
+/**
+ * A node that stands for a subgraph answers `getInputLink` with a link of its inside, so its own is
+ * looked up.
  * @param {GraphNode} node
  * @param {number} index
  */
@@ -135,7 +143,8 @@ function incoming(node, index) {
   return null;
 }
 
-/** The first node that stands for a subgraph; null for the graph itself.
+/**
+ * The first node that stands for a subgraph; null for the graph itself.
  * @param {any} graph
  * @returns {GraphNode | null}
  */

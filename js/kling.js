@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview Registers everything that the pack does in the page; the other files do nothing when imported. */
+/**
+ * @fileoverview Registers everything that the pack does in the page; the other files do nothing
+ * when imported.
+ */
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";

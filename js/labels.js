@@ -1,5 +1,7 @@
 // @ts-check
-/** @fileoverview What the badges of KlingPrompt and KlingElement say, from the graph as it stands. */
+/**
+ * @fileoverview What the badges of KlingPrompt and KlingElement say, from the graph as it stands.
+ */
 
 import { chainFrom, chainTo } from "./chains.js";
 import { active, value } from "./graph.js";

@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview What a right-click on our nodes offers, and the same for the toolbox above selected nodes. */
+/**
+ * @fileoverview What a right-click on our nodes offers, and the same for the toolbox above selected
+ * nodes.
+ */
 
 import { copy } from "./copy.js";
 import { filmsOf, show } from "./films.js";
@@ -9,7 +12,10 @@ import { table } from "./prices.js";
 import { taskOf } from "./tasks.js";
 import { say } from "./words.js";
 
-/** Entries for the command palette, the key bindings and the toolbox; they act on the selected nodes. */
+/**
+ * Entries for the command palette, the key bindings and the toolbox; they act on the selected
+ * nodes.
+ */
 export const commands = [
   {
     id: "kling.nextTake",
@@ -73,7 +79,8 @@ function fetchItems(node) {
   return [null, { content: say("play_one"), has_submenu: true, submenu: { options } }, task];
 }
 
-/** As the server calls a node that is seen now: inside a subgraph, with the ids of the way there.
+/**
+ * As the server calls a node that is seen now: inside a subgraph, with the ids of the way there.
  * @param {any} node
  */
 function executionId(node) {

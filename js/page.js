@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview ComfyUI's page as the rest of this folder needs it: words to the user, changes that can be undone. */
+/**
+ * @fileoverview ComfyUI's page as the rest of this folder needs it: words to the user, changes that
+ * can be undone.
+ */
 
 /** @type {any} */
 let app = null;

@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview What one KlingGenerate will cost. The prices and limits come from Python (`/kling/prices`). */
+/**
+ * @fileoverview What one KlingGenerate will cost. The prices and limits come from Python
+ * (`/kling/prices`).
+ */
 
 import { millionths } from "./money.js";
 

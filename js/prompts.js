@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview Which page queued a prompt, and for which workflow: asked of ComfyUI's own queue, once for each. */
+/**
+ * @fileoverview Which page queued a prompt, and for which workflow: asked of ComfyUI's own queue,
+ * once for each.
+ */
 
 import { host } from "./page.js";
 

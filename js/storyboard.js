@@ -1,12 +1,17 @@
 // @ts-check
-/** @fileoverview The time of a chain of shots, and what is wrong with it. Pure: nothing here knows the page. */
+/**
+ * @fileoverview The time of a chain of shots, and what is wrong with it. Pure: nothing here knows
+ * the page.
+ */
 
 /**
  * @typedef {import("./price.js").Limits} Limits
- * @typedef {{ seconds: number | undefined, type: string | undefined }} Shot one KlingPrompt; undefined is not known yet
+ * @typedef {{ seconds: number | undefined, type: string | undefined }} Shot one KlingPrompt;
+ *   undefined is not known yet
  *
  * @typedef {object} Place Where one prompt stands in its chain.
- * @property {"whole" | "heading" | "shot" | "unknown"} kind whole: the only prompt, for all of the film; heading: the
+ * @property {"whole" | "heading" | "shot" | "unknown"} kind whole: the only prompt, for all of the
+ *   film; heading: the
  *   same before shots of their own
  * @property {number} number of this shot, from 1
  * @property {number} shots in the chain

@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview The page's own words: English here, other languages in `locales/<language>/main.json`. */
+/**
+ * @fileoverview The page's own words: English here, other languages in
+ * `locales/<language>/main.json`.
+ */
 
 export const ENGLISH = {
   film: "[n] film",

@@ -25,7 +25,8 @@ export function collect({ task_uuid }) {
   canvas.selectNode(node);
 }
 
-/** A place that no node has, so that two collected ones do not hide each other.
+/**
+ * A place that no node has, so that two collected ones do not hide each other.
  * @param {any} graph
  * @param {number} x
  * @param {number} y

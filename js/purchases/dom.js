@@ -1,11 +1,15 @@
 // @ts-check
-/** @fileoverview Elements in one expression. Text is text: nothing from outside is ever read as HTML. */
+/**
+ * @fileoverview Elements in one expression. Text is text: nothing from outside is ever read as
+ * HTML.
+ */
 
 /**
  * Make an element.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {Record<string, any>} [properties] `class`, `aria-...`, `data-...` become attributes, `on...` listeners
+ * @param {Record<string, any>} [properties] `class`, `aria-...`, `data-...` become attributes,
+ *   `on...` listeners
  * @param {...(Node | string | null | undefined)} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */

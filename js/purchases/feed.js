@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview The purchases as far as they are known here: pages of the journal, merged by task UUID. */
+/**
+ * @fileoverview The purchases as far as they are known here: pages of the journal, merged by task
+ * UUID.
+ */
 
 /**
  * @typedef {object} Purchase

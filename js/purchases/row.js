@@ -1,5 +1,8 @@
 // @ts-check
-/** @fileoverview One purchase in the list: a line to read, and what can be done with it when it is opened. */
+/**
+ * @fileoverview One purchase in the list: a line to read, and what can be done with it when it is
+ * opened.
+ */
 
 import { copy } from "../copy.js";
 import { viewUrl } from "../page.js";
@@ -49,7 +52,8 @@ function line(purchase, now) {
   return make("span", { class: "kling-line" }, state, ` ${rest}`);
 }
 
-/** The first picture of the film; `data-src` becomes the source when the row is seen.
+/**
+ * The first picture of the film; `data-src` becomes the source when the row is seen.
  * @param {Purchase} purchase
  */
 function picture({ films, state }) {

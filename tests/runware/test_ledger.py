@@ -1,0 +1,97 @@
+"""The journal as a list with sums."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from kling.nodes.runware.journal import Film, Journal, Record, State
+from kling.nodes.runware.ledger import PAGE_MOST, Ledger
+
+NOON = datetime(2026, 11, 22, 12).astimezone().timestamp()
+DAY = 86_400
+
+
+@pytest.fixture
+def journal(tmp_path):
+    journal = Journal(tmp_path / "state", clock=lambda: NOON)
+    journal.open()
+    return journal
+
+
+def bought(journal, number, *, state=State.COMMITTED, price="0.42", billed=None, sent_at=NOON):
+    films = [Film(video_uuid="film", cost=billed)] if billed is not None else []
+    record = Record(
+        task_uuid=f"00000000-0000-4000-8000-{number:012}",
+        state=state,
+        price=price,
+        last_sent_at=sent_at,
+        films=films,
+    )
+    journal.put(record)
+    return record
+
+
+def test_a_folder_that_is_not_there_is_an_empty_list(tmp_path):
+    page = Ledger(Journal(tmp_path / "nowhere", clock=lambda: NOON)).page(0, 50)
+    assert (page.records, page.total, page.today, page.month, page.waiting) == ([], 0, Decimal(0), Decimal(0), 0)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_pages_follow_each_other_without_a_gap(journal):
+    for number in range(7):
+        bought(journal, number)
+    ledger = Ledger(journal)
+    pages = [[each.task_uuid for each in ledger.page(offset, 3).records] for offset in (0, 3, 6, 9)]
+    assert [len(page) for page in pages] == [3, 3, 1, 0]
+    assert len({uuid for page in pages for uuid in page}) == 7
+
+
+def test_a_page_is_never_larger_than_the_most(journal):
+    bought(journal, 1)
+    assert len(Ledger(journal).page(0, 10**9).records) == 1
+    assert PAGE_MOST == 100
+
+
+def test_what_was_billed_counts_else_what_was_planned(journal):
+    bought(journal, 1, billed=0.40)
+    bought(journal, 2)
+    assert Ledger(journal).page(0, 50).today == Decimal("0.82")
+
+
+def test_yesterday_counts_for_the_month_and_last_month_for_nothing(journal):
+    bought(journal, 1, sent_at=NOON - DAY)
+    bought(journal, 2, sent_at=NOON - 40 * DAY)
+    page = Ledger(journal).page(0, 50)
+    assert (page.today, page.month) == (Decimal(0), Decimal("0.42"))
+
+
+def test_what_was_not_paid_does_not_count(journal):
+    bought(journal, 1, state=State.REJECTED)
+    bought(journal, 2, state=State.INTENT, sent_at=None)
+    assert Ledger(journal).page(0, 50).month == Decimal(0)
+
+
+def test_what_is_still_to_come_is_counted(journal):
+    bought(journal, 1, state=State.ACCEPTED)
+    bought(journal, 2, state=State.HELD)
+    bought(journal, 3)
+    assert Ledger(journal).page(0, 1).waiting == 2
+
+
+def test_a_record_that_changed_is_read_again(journal):
+    record = bought(journal, 1, state=State.ACCEPTED)
+    ledger = Ledger(journal)
+    assert ledger.page(0, 50).waiting == 1
+    record.state = State.COMMITTED
+    journal.put(record)
+    assert ledger.page(0, 50).records[0].state is State.COMMITTED
+
+
+def test_looking_changes_nothing_not_even_a_record_that_cannot_be_read(journal):
+    bought(journal, 1)
+    broken = journal.tasks / "00000000-0000-4000-8000-000000000002.json"
+    broken.write_text("{")
+    before = sorted(path.name for path in journal.tasks.iterdir())
+    page = Ledger(journal).page(0, 50)
+    assert len(page.records) == 1
+    assert sorted(path.name for path in journal.tasks.iterdir()) == before

@@ -1,0 +1,55 @@
+"""Who may ask the page's two questions, and what the answers may hold."""
+
+import pytest
+from kling.nodes.routes import foreign, prices
+from kling.nodes.runware.profiles import PROFILES
+
+HERE = "127.0.0.1:8188"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": HERE},
+        {"Host": HERE, "Origin": f"http://{HERE}", "Sec-Fetch-Site": "same-origin"},
+        {"Host": HERE, "Sec-Fetch-Site": "none"},
+        {"Host": "localhost:8188"},
+        {"Host": "[::1]:8188", "Origin": "http://[::1]:8188"},
+    ],
+)
+def test_the_page_itself_and_programs_may_ask(headers):
+    assert foreign(headers, local=True) == ""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": HERE, "Origin": "https://evil.example"},
+        {"Host": HERE, "Origin": "null"},
+        {"Host": HERE, "Sec-Fetch-Site": "cross-site"},
+        {"Host": HERE, "Sec-Fetch-Site": "same-site"},
+        {"Host": HERE, "origin": "http://127.0.0.1:9999"},
+    ],
+)
+def test_another_origin_is_refused(headers):
+    assert "own page" in foreign(headers, local=True)
+    assert "own page" in foreign(headers, local=False)
+
+
+def test_a_foreign_name_for_this_machine_is_refused():
+    rebound = {"Host": "evil.example:8188", "Origin": "http://evil.example:8188", "Sec-Fetch-Site": "same-origin"}
+    assert "127.0.0.1" in foreign(rebound, local=True)
+
+
+def test_a_comfyui_that_listens_to_others_is_asked_under_its_own_name():
+    asked = {"Host": "studio.lan:8188", "Origin": "http://studio.lan:8188", "Sec-Fetch-Site": "same-origin"}
+    assert foreign(asked, local=False) == ""
+
+
+def test_the_table_of_prices_is_that_of_the_profiles():
+    table = prices({})
+    assert table["models"] == {
+        title: {"price": str(profile.price), "price_with_sound": str(profile.price_with_sound)}
+        for title, profile in PROFILES.items()
+    }
+    assert table["limits"] == {"duration": [3, 15], "shots": 6, "elements": 3}
