@@ -31,7 +31,6 @@ HTTPS_PORT = 443
 FILE_BYTES_MOST = 512 * 2**20
 FREE_BYTES_LEFT = 64 * 2**20
 TRIES = 5
-PIECE_BYTES = 2**18
 RESUME_STATUS = 206
 SLOW_SECONDS = 60.0
 SLOW_BYTES_PER_SECOND = 16 * 2**10
@@ -189,7 +188,7 @@ class _Attempt:
             raise AssertionError("_judge opens the file")
         loop = asyncio.get_running_loop()
         began, poured = loop.time(), 0
-        async for piece in reply.aiter_raw(PIECE_BYTES):
+        async for piece in reply.aiter_raw():
             if self.size + len(piece) > (FILE_BYTES_MOST if self.total is None else self.total):
                 self.etag = ""
                 raise NotReady("more bytes came than were announced")
