@@ -12,6 +12,7 @@ from . import errors
 from .errors import BILLING_UNKNOWN, NOT_BILLED, KlingError
 from .journal import Record, State
 from .price import usd
+from .response import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,17 +143,18 @@ def not_saved(record: Record, what: str, next_step: str) -> KlingError:
 
 def ended(record: Record) -> KlingError:
     """The purchase is over without a film."""
-    words = "; ".join(dict.fromkeys(each.get("message") or each.get("code", "") for each in record.failures))
+    words = plain("; ".join(dict.fromkeys(each.get("message") or each.get("code", "") for each in record.failures)))
+    words = words.rstrip(".") or "no reason given"
     if record.state is State.REJECTED:
         return errors.ServiceError(
-            f"Runware refused the request: {words or 'no reason given'}.",
+            f"Runware refused the request: {words}.",
             billing=NOT_BILLED,
             task_uuid=record.task_uuid,
             next_step="Correct it, then run again.",
         )
     if record.state is State.FAILED:
         return errors.TaskFailed(
-            f"The render failed at the service: {words.rstrip('.') or 'no reason given'}.",
+            f"The render failed at the service: {words}.",
             billing=f"Billed {usd(record.billed)}." if record.billed else "No cost was reported for it.",
             task_uuid=record.task_uuid,
             next_step="Running again tries anew and is paid anew; change the prompt or picture first if they were "

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from kling.nodes.runware import errors, tell
+from kling.nodes.runware.journal import Film, Record, State
+from kling.nodes.runware.response import Failure
+
+UUID = "24cd5dff-cb81-4db5-8506-b72a9425f9d1"
+
+
+def record(state=State.ACCEPTED, *, price="0.42", costs=(), failures=()):
+    films = [Film(video_uuid=str(number), cost=cost) for number, cost in enumerate(costs)]
+    return Record(task_uuid=UUID, state=state, price=price, films=films, failures=list(failures), last_sent_at=1_000.0)
+
+
+ENDS = {
+    "held": tell.held(record(State.HELD), "the connection broke", 1_300.0, 3_600.0),
+    "not sent": tell.not_sent(record(State.INTENT)),
+    "unreachable": tell.unreachable("no answer", UUID),
+    "never sent": tell.never_sent(record(State.INTENT)),
+    "unknown task": tell.unknown_task(UUID, [Failure("taskNotFound", "No such task")]),
+    "still running": tell.still_running(UUID),
+    "no address": tell.no_address(record()),
+    "other key": tell.other_key(record()),
+    "key refused": tell.key_refused(Failure("invalidApiKey", "Invalid key."), 401, record()),
+    "account refused": tell.key_refused(Failure("insufficientCredits", "Empty."), 402, record(State.INTENT)),
+    "not saved": tell.not_saved(record(State.RESULT, costs=(0.42,)), "The film could not be fetched.", ""),
+    "rejected": tell.ended(record(State.REJECTED, failures=[{"code": "x", "message": "Bad."}])),
+    "failed": tell.ended(record(State.FAILED, failures=[{"code": "x", "message": "It broke."}])),
+    "failed in many words": tell.ended(
+        record(State.FAILED, failures=[{"code": "x", "message": f"{number} " * 100} for number in range(4)])
+    ),
+    "gone": tell.ended(record(State.EXPIRED, costs=(0.42,))),
+    "never seen": tell.ended(record(State.EXPIRED)),
+}
+
+
+@pytest.mark.parametrize("error", ENDS.values(), ids=ENDS)
+def test_every_end_names_the_task_and_the_next_step_in_few_words(error):
+    text = str(error)
+    assert isinstance(error, errors.KlingError)
+    assert UUID in text
+    assert error.next_step
+    assert len(text) <= 600
+    assert ".." not in text
+    assert "None" not in text
+
+
+def test_each_end_says_what_is_true_of_the_money():
+    says = {name: str(error) for name, error in ENDS.items()}
+    assert errors.BILLING_UNKNOWN in says["held"]
+    for name in ("not sent", "never sent", "account refused", "rejected"):
+        assert "Not billed." in says[name]
+    assert "Billed $0.42." in says["not saved"]
+    assert "Billed $0.42." in says["gone"]
+    assert "is safe" in says["key refused"]
+    assert "my.runware.ai" in says["never seen"]
+    assert "No cost was reported" in says["failed"]
+
+
+def test_a_held_purchase_says_when_it_sends_itself_again():
+    assert "From 55 min on" in str(ENDS["held"])
+    assert "sent again" not in str(tell.held(record(State.HELD), "", 1_300.0, 0.0))
+
+
+def test_what_was_billed_is_told_as_reported_as_planned_or_as_unknown():
+    assert tell.billed(record(costs=(0.25, 0.25))) == "Billed $0.50."
+    assert tell.billed(record()) == "Billed, by the price list $0.42."
+    assert "did not say" in tell.billed(record(price=None))
+
+
+def test_a_budget_refuses_what_would_pass_it_and_nothing_else():
+    tell.check_budget(record(), Decimal("9.58"), Decimal(10))
+    with pytest.raises(errors.BudgetError, match=r"costs \$0.42, today's are \$9.59.*\$10.00") as caught:
+        tell.check_budget(record(), Decimal("9.59"), Decimal(10))
+    assert "Not billed." in str(caught.value)
+    with pytest.raises(errors.BudgetError, match="not known in advance"):
+        tell.check_budget(record(price=None), Decimal(0), Decimal(10))

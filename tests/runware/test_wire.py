@@ -1,0 +1,178 @@
+"""The wire's thread, with the simulator in the network's place and renders of a few hundredths of a second."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import pytest
+from kling.nodes.runware import wire as module
+from kling.nodes.runware.client import Client
+from kling.nodes.runware.errors import KlingError, TaskFailed
+from kling.nodes.runware.journal import State
+from kling.nodes.runware.order import Timing
+from kling.nodes.runware.settings import Settings
+from kling.nodes.runware.simulator import Faults, Simulator
+from kling.nodes.runware.wire import Account, Wire
+
+from world.orders import KINDS, order
+
+KEY = "a-key-of-ours"
+
+
+class Stage:
+    def __init__(self, folder, monkeypatch, *script, latency=0.05, **service):
+        self.simulator = Simulator(key=KEY, latency=latency, faults=Faults.script(script), now=time.monotonic, **service)
+        monkeypatch.setattr(module, "Client", lambda key, **_: Client(key, transport=self.simulator.transport))
+        monkeypatch.setattr(module, "REHEARSAL_TIMING", Timing())
+        self.account = Account(folder, KEY, Settings())
+        self.wire = Wire()
+
+    def buy(self, take=1):
+        return self.wire.buy(self.account, order(KINDS[0], KEY, take))
+
+    def end(self):
+        loop = self.wire._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            for _ in range(500):
+                if not loop.is_running():
+                    break
+                time.sleep(0.01)
+            loop.close()
+        for file in self.wire._disk._lock_files.values():
+            file.close()
+        gc.collect()
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    made = []
+
+    def make(*script, **service):
+        made.append(Stage(tmp_path / "__kling", monkeypatch, *script, **service))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
+
+
+def until(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.01)
+
+
+def finish(ticket):
+    until(lambda: ticket.done)
+    return ticket.result()
+
+
+def test_a_purchase_runs_in_the_wires_own_thread_and_its_film_is_kept(stage):
+    here = stage()
+    record = finish(here.buy())
+    assert record.state is State.COMMITTED
+    assert (here.account.folder / "films" / record.films[0].file).is_file()
+    assert any(thread.name == module.THREAD_NAME and thread.daemon for thread in threading.enumerate())
+
+
+def test_who_asks_for_the_same_purchase_shares_it(stage):
+    here = stage(latency=0.5)
+    tickets = [here.buy() for _ in range(5)]
+    records = [finish(ticket) for ticket in tickets]
+    assert len({record.task_uuid for record in records}) == 1
+    assert sum(exchange.channel == "videoInference" for exchange in here.simulator.requests) == 1
+
+
+def test_a_purchase_that_was_sent_goes_on_when_everybody_has_left(stage):
+    here = stage(latency=0.5)
+    ticket = here.buy()
+    until(lambda: ticket.sent)
+    ticket.release()
+    ticket.release()
+    until(lambda: ticket.done)
+    assert ticket.result().state is State.COMMITTED
+
+
+def test_a_purchase_that_was_not_sent_is_given_up_with_its_last_waiter(stage):
+    here = stage(*[("getResponse", "503")] * 50)
+    first, second = here.buy(), here.buy()
+    first.release()
+    time.sleep(0.05)
+    assert not second.done
+    second.release()
+    until(lambda: second.done)
+    assert not any(exchange.channel == "videoInference" for exchange in here.simulator.requests)
+
+
+def test_one_who_only_collects_does_not_keep_an_unsent_purchase_alive(stage):
+    here = stage(*[("getResponse", "503")] * 50)
+    buyer = here.buy()
+    until(lambda: buyer.status.task_uuid)
+    collector = here.wire.collect(here.account, buyer.status.task_uuid)
+    buyer.release()
+    until(lambda: buyer.done)
+    collector.release()
+    until(lambda: collector.done)
+    assert not any(exchange.channel == "videoInference" for exchange in here.simulator.requests)
+
+
+def test_one_who_collects_a_running_purchase_shares_it(stage):
+    here = stage(latency=0.5)
+    buyer = here.buy()
+    until(lambda: buyer.sent)
+    collector = here.wire.collect(here.account, buyer.status.task_uuid)
+    assert finish(collector).task_uuid == finish(buyer).task_uuid
+
+
+def test_an_error_reaches_every_waiter_and_the_next_run_begins_anew(stage):
+    here = stage(("job", "moderated"))
+    tickets = [here.buy(), here.buy()]
+    for ticket in tickets:
+        until(lambda ticket=ticket: ticket.done)
+        with pytest.raises(TaskFailed):
+            ticket.result()
+    assert finish(here.buy()).state is State.COMMITTED
+
+
+def test_a_folder_that_cannot_be_used_is_told_to_who_waits(stage, tmp_path):
+    here = stage()
+    (tmp_path / "__kling").write_text("a file")
+    ticket = here.buy()
+    until(lambda: ticket.done)
+    with pytest.raises(KlingError, match="cannot be recorded"):
+        ticket.result()
+
+
+def test_no_more_purchases_run_at_once_than_are_allowed(stage):
+    here = stage(latency=0.3)
+    here.account = Account(here.account.state_folder, KEY, Settings(max_concurrency=1))
+    tickets = [here.buy(take) for take in (1, 2)]
+    until(lambda: any("free place" in ticket.status.words for ticket in tickets) or all(t.done for t in tickets))
+    assert [finish(ticket).state for ticket in tickets] == [State.COMMITTED] * 2
+    ends = [(job.at, job.ends) for jobs in here.simulator.service.jobs.values() for job in jobs]
+    (_, first_end), (second_start, _) = sorted(ends)
+    assert second_start >= first_end
+
+
+def test_an_unfinished_rehearsal_is_forgotten_by_the_next_process(stage):
+    here = stage()
+    rehearsal = Account(here.account.state_folder, KEY, Settings(), rehearsal=True)
+    here.wire._clients[KEY, rehearsal.settings.base_url, True] = Client(KEY, transport=here.simulator.transport)
+    journal = here.wire.journal(rehearsal)
+    journal.open()
+    wanted = order(KINDS[0], KEY)
+    from kling.nodes.runware.journal import Record
+
+    journal.put(Record(task_uuid=wanted.uuid(0), intent=wanted.intent, state=State.ACCEPTED))
+    journal.put_intent(wanted.intent, wanted.uuid(0))
+    assert finish(here.wire.buy(rehearsal, wanted)).state is State.COMMITTED
+
+
+def test_making_a_wire_starts_nothing():
+    before = threading.active_count()
+    assert Wire()._loop is None
+    assert threading.active_count() == before
