@@ -145,10 +145,12 @@ class Record(BaseModel):
         return round(sum(costs), 6) if costs else None
 
     @property
-    def spent(self) -> Decimal:
-        """USD that it has cost, or may yet cost."""
+    def spent(self) -> Decimal | None:
+        """USD that it has cost, or may yet cost; None where nobody can say."""
         if self.state in UNSENT or self.state is State.REJECTED:
             return Decimal(0)
+        if self.price is None and self.billed is None:
+            return None
         planned, billed = Decimal(self.price or 0), Decimal(str(self.billed or 0))
         return billed if billed and self.state in {State.RESULT, State.COMMITTED} else max(planned, billed)
 
@@ -286,8 +288,10 @@ class Journal:
             if record is not None:
                 yield record
 
-    def spent_today(self, apart_from: str = "") -> Decimal:
+    def spent_today(self, apart_from: str = "") -> Decimal | None:
         """Sum what was, or may have been, spent this calendar day (local time): billed, else planned, USD.
+
+        None when one of the day's purchases cannot be read, or has no price that is known.
 
         `apart_from` is the task UUID of the purchase that the sum is wanted for.
         """
@@ -300,6 +304,8 @@ class Journal:
                 continue
             record = self.get(name) if name != apart_from else None
             if record is not None and (record.last_sent_at or 0) >= start:
+                if record.spent is None:
+                    return None
                 total += record.spent
         return total
 

@@ -171,7 +171,7 @@ def ended(record: Record) -> KlingError:
     )
 
 
-def check_budget(record: Record, spent: Decimal, budget: Decimal) -> None:
+def check_budget(record: Record, spent: Decimal | None, budget: Decimal) -> None:
     """Refuse what could lift the day's total over KLING_DAILY_BUDGET_USD. Raises BudgetError."""
     if record.price is None:
         raise errors.BudgetError(
@@ -179,6 +179,14 @@ def check_budget(record: Record, spent: Decimal, budget: Decimal) -> None:
             field="reference_video",
             rule=f"the price of motion control is not known in advance, and KLING_DAILY_BUDGET_USD is {usd(budget)}.",
             next_step="Unset the budget to buy it.",
+        )
+    if spent is None:
+        raise errors.BudgetError(
+            node="KlingGenerate",
+            field="duration",
+            rule="one of today's purchases has no known price or its record cannot be read, and KLING_DAILY_BUDGET_USD is "
+            f"{usd(budget)}.",
+            next_step="Unset the budget to buy it, or go on tomorrow.",
         )
     price = Decimal(record.price)
     if spent + price > budget:

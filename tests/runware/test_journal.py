@@ -164,6 +164,8 @@ def test_the_days_sum_counts_what_was_or_may_have_been_spent(journal):
         journal.put(record)
     assert journal.spent_today() == Decimal("7.00")
     assert journal.spent_today(UUIDS[0]) == Decimal("6.00")
+    journal.put(bought(10, price=None))
+    assert journal.spent_today() is None
 
 
 def test_an_upload_is_remembered_for_less_long_than_the_service_keeps_it(tmp_path):

@@ -1,0 +1,112 @@
+"""A day's purchases never pass KLING_DAILY_BUDGET_USD: not after a restart, not by two processes at once."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from kling.nodes.runware.errors import BudgetError
+from kling.nodes.runware.settings import Settings
+
+from world.orders import Kind, order
+from world.process import Process
+from world.story import KEY, Story
+
+DAY = 86_400.0
+
+
+def limited(story, budget, process=None):
+    process = process or story.process
+    process.settings = Settings(resubmit_window=story.window, daily_budget=Decimal(budget))
+    return process
+
+
+def spent(story):
+    story.simulator.run_out()
+    return sum(Decimal(str(charge.usd)) for charge in story.simulator.ledger)
+
+
+def test_the_purchase_that_would_pass_the_budget_is_refused_before_anything_is_sent():
+    story = Story()
+    limited(story, "1.00")
+    assert [story.buy(take=take).end for take in (1, 2, 3)] == ["film", "film", "BudgetError"]
+    assert story.sends == 2
+    error = story.buy(take=3).error
+    assert isinstance(error, BudgetError)
+    assert "$0.84" in str(error)
+    assert "Not billed." in str(error)
+
+
+def test_what_is_bought_already_costs_no_budget():
+    story = Story()
+    limited(story, "0.42")
+    assert story.buy().end == "film"
+    assert story.buy().end == "film"
+
+
+def test_a_restart_forgets_nothing_of_the_day():
+    story = Story()
+    limited(story, "0.50")
+    story.buy(take=1, patience=10.0)
+    limited(story, "0.50", story.restart())
+    assert story.buy(take=2).end == "BudgetError"
+    assert story.buy(take=1).end == "film"
+
+
+def test_the_next_day_has_its_own_budget():
+    story = Story()
+    limited(story, "0.50")
+    assert story.buy(take=1).end == "film"
+    story.wait(DAY)
+    assert story.buy(take=2).end == "film"
+
+
+def test_a_doubtful_purchase_counts_as_spent():
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    limited(story, "0.50")
+    assert story.buy(take=1).end == "SubmissionUncertain"
+    assert story.buy(take=2).end == "BudgetError"
+
+
+def test_a_copy_of_a_doubtful_purchase_is_not_counted_twice():
+    story = Story(("videoInference", "lost_before"))
+    limited(story, "0.42")
+    assert story.buy().end == "film"
+
+
+def test_three_results_count_three_times_while_only_one_is_known():
+    story = Story()
+    limited(story, "1.60")
+    story.buy(Kind(results=3), patience=10.0)
+    assert story.buy(take=2).end == "BudgetError"
+
+
+def test_an_unreadable_purchase_of_the_day_stops_spending():
+    story = Story()
+    limited(story, "5.00")
+    story.buy(take=1)
+    path = story.path(story.order(take=1).uuid(0))
+    story.volume.put(path, b"torn")
+    error = story.buy(take=2).error
+    assert isinstance(error, BudgetError)
+    assert "cannot be read" in str(error)
+
+
+@pytest.mark.parametrize("purchases", [2, 4, 8])
+def test_two_processes_at_once_never_pass_it_together(purchases):
+    story = Story(latency=60.0)
+    first = limited(story, "1.30")
+    second = limited(story, "1.30", Process(story, story.volume, KEY, window=20.0))
+
+    async def press():
+        takes = range(1, purchases + 1)
+        return await asyncio.gather(
+            *(process.buy(order(Kind(), KEY, take * 2 + number), 2_000.0)
+              for take in takes for number, process in enumerate((first, second)))
+        )  # fmt: skip
+
+    ends = [outcome.end for outcome in story.run(press())]
+    assert ends.count("film") == 3
+    assert ends.count("BudgetError") == 2 * purchases - 3
+    assert spent(story) <= Decimal("1.30")
