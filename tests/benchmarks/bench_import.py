@@ -1,0 +1,122 @@
+"""What the pack adds to ComfyUI's start: reading the files, the entry point, the five schemas."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+from measure import ROOT, not_here, side_by_side, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BUDGET = 0.150
+"""Seconds of the pack's own."""
+
+JOBS = {
+    "pack": "**the pack**: import, entry point, five schemas",
+    "empty_pack": "limit: a pack of one empty node",
+    "httpx": "import httpx (when a node runs)",
+    "pydantic_models": "import pydantic and make the request's models (when a node runs)",
+    "av": "import av (when a node runs)",
+}
+
+COMFYUI = ROOT / ".venv" / "comfyui"
+
+
+def steps(rounds: int) -> int:
+    """Count the measurements."""
+    return rounds * len(JOBS)
+
+
+def run(rounds: int, step: Callable[[str], None]) -> Iterator[str]:
+    """Measure, and yield the table."""
+    results = side_by_side({name: ("bench_import", name, ()) for name in JOBS}, rounds=rounds, step=step)
+    rows = [
+        [JOBS[name], f"{runs.median() * 1000:.0f}", runs.over(results["pack"])] for name, runs in results.items()
+    ]
+    spent = results["pack"].median()
+    told = "within" if spent < BUDGET else "ABOVE"
+    head = ["what", "ms (median)", "time / the pack"]
+    title = f"ComfyUI's start: {spent * 1000:.0f} ms of the pack's own, {told} the {BUDGET * 1000:.0f} ms it may take"
+    yield table(title, head, rows)
+
+
+# Jobs: each prepares, and returns what is measured.
+
+
+def pack() -> Callable[[], Any]:
+    """Load the pack as ComfyUI's loader does, into a process that has loaded all that ComfyUI itself needs."""
+    _host()
+    return lambda: _load(ROOT / "__init__.py")
+
+
+def empty_pack() -> Callable[[], Any]:
+    """Load a pack of one node without inputs."""
+    _host()
+    from comfy_api.latest import ComfyExtension, io
+
+    def load() -> Any:
+        class Empty(io.ComfyNode):
+            @classmethod
+            def define_schema(cls) -> Any:
+                return io.Schema(node_id="Empty", inputs=[], outputs=[])
+
+            @classmethod
+            def execute(cls) -> None:
+                return None
+
+        class Extension(ComfyExtension):
+            async def get_node_list(self) -> list[Any]:
+                return [Empty]
+
+        return _schemas(Extension())
+
+    return load
+
+
+def httpx() -> Callable[[], Any]:
+    """Import what speaks HTTP."""
+    _host()
+    return lambda: importlib.import_module("httpx")
+
+
+def pydantic_models() -> Callable[[], Any]:
+    """Import the request's models and what they stand on."""
+    _host()
+    return lambda: importlib.import_module("kling.nodes.runware.request")
+
+
+def av() -> Callable[[], Any]:
+    """Import PyAV, which ComfyUI may have imported already."""
+    _host()
+    return lambda: importlib.import_module("av")
+
+
+def _host() -> None:
+    if not COMFYUI.is_dir():
+        not_here("make setup brings the ComfyUI")
+    sys.path[:0] = [str(ROOT / "tests"), str(COMFYUI)]
+    sys.argv[1:] = ["--cpu"]
+    from host.launch import BeforeImport, declare_torchaudio, declare_torchvision
+
+    sys.meta_path.insert(0, BeforeImport({"torchvision": declare_torchvision, "torchaudio": declare_torchaudio}))
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import comfy_api.latest  # noqa: F401  loads torch, numpy and Pillow, which ComfyUI has loaded by then
+
+
+def _load(path: Any) -> Any:
+    name = "pack_x_"
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(path.parent)])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return _schemas(asyncio.run(module.comfy_entrypoint()))
+
+
+def _schemas(extension: Any) -> Any:
+    return [node.GET_SCHEMA() for node in asyncio.run(extension.get_node_list())]
