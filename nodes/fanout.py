@@ -20,37 +20,42 @@ if TYPE_CHECKING:
 QUIET_ROUNDS = 3
 """Rounds of the event loop in which no further item started: ComfyUI starts one a round."""
 
-_running: dict[tuple[str, str], int] = {}
+_siblings: dict[tuple[str, str], Siblings] = {}
 
 
 class Siblings:
-    """The executions of one node in one prompt."""
+    """The executions of one node in one prompt, from the start of the first to the end of the last."""
 
-    def __init__(self, name: tuple[str, str]) -> None:
-        self._name = name
+    def __init__(self) -> None:
+        self.started = 0
+        self.running = 0
 
     async def count(self) -> int:
-        """Wait until every item of the list has started, and give their number."""
+        """Wait until every item of the list has started, and give their number.
+
+        Those that have ended count too: one that was refused must not make room for the others.
+        """
         seen, quiet = 0, 0
         while quiet < QUIET_ROUNDS:
-            now = _running[self._name]
-            quiet = quiet + 1 if now == seen else 0
-            seen = now
+            quiet = quiet + 1 if self.started == seen else 0
+            seen = self.started
             await asyncio.sleep(0)
-        return seen
+        return self.started
 
 
 @contextmanager
 def siblings() -> Iterator[Siblings]:
     """Count this execution among its siblings for as long as it lasts."""
     name = host.execution()
-    _running[name] = _running.get(name, 0) + 1
+    group = _siblings.setdefault(name, Siblings())
+    group.started += 1
+    group.running += 1
     try:
-        yield Siblings(name)
+        yield group
     finally:
-        _running[name] -= 1
-        if not _running[name]:
-            del _running[name]
+        group.running -= 1
+        if not group.running:
+            del _siblings[name]
 
 
 def check(count: int, most: int, price: Decimal | None, node: str) -> None:
