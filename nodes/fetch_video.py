@@ -62,18 +62,14 @@ class KlingFetchVideo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(  # noqa: PLR0913, PLR0917  one parameter per widget
-        cls,
-        task_uuid: str | None = None,
-        filename_prefix: str | None = None,
-        load_frames: str | None = None,
-        skip_first_frames: int | None = None,
-        select_every_nth: int | None = None,
-        frame_load_cap: int | None = None,
-        task: Any = UNLINKED,
+    def validate_inputs(
+        cls, task_uuid: str | None = None, filename_prefix: str | None = None, task: Any = UNLINKED
     ) -> bool | str:
-        """Judge what is typed in before anything is bought; what comes through a link is None here."""
-        wrong = fault(NODE, {name: value for name, value in locals().items() if name in DEFAULTS})
+        """Judge what is typed in and ComfyUI cannot judge itself, before anything is bought.
+
+        What comes through a link is None here.
+        """
+        wrong = fault(NODE, {"task_uuid": task_uuid, "filename_prefix": filename_prefix})
         if wrong:
             return wrong
         try:

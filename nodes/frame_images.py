@@ -75,20 +75,9 @@ class KlingFrameImages(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls,
-        first_frame_source: str | None = None,
-        last_frame_source: str | None = None,
-        encoding: str | None = None,
-        max_side: int | None = None,
-    ) -> bool | str:
-        """Judge what is typed in before anything runs; what comes through a link is None here."""
-        widgets = {
-            "first_frame_source": first_frame_source,
-            "last_frame_source": last_frame_source,
-            "encoding": encoding,
-            "max_side": max_side,
-        }
+    def validate_inputs(cls, first_frame_source: str | None = None, last_frame_source: str | None = None) -> bool | str:
+        """Judge what is typed in and ComfyUI cannot judge itself; what comes through a link is None here."""
+        widgets = {"first_frame_source": first_frame_source, "last_frame_source": last_frame_source}
         return fault("KlingFrameImages", widgets) or True
 
     @classmethod

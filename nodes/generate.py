@@ -65,29 +65,23 @@ class KlingGenerate(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def validate_inputs(  # noqa: PLR0913, PLR0917  one parameter per widget
+    def validate_inputs(
         cls,
         reference_video_source: str | None = None,
-        model: str | None = None,
-        aspect_ratio: str | None = None,
-        duration: int | None = None,
-        sound: bool | None = None,  # noqa: FBT001  a widget
-        number_results: int | None = None,
-        take: int | None = None,
-        mode: str | None = None,
-        max_cost: float | None = None,
-        timeout_minutes: int | None = None,
-        character_orientation: str | None = None,
-        keep_original_sound: bool | None = None,  # noqa: FBT001  a widget
-        output_format: str | None = None,
-        output_quality: int | None = None,
-        safety: str | None = None,
         ttl: int | None = None,
         webhook_url: str | None = None,
         upload_endpoint: str | None = None,
     ) -> bool | str:
-        """Judge what is typed in before anything runs; what comes through a link is None here."""
-        widgets = {name: value for name, value in locals().items() if name in DEFAULTS}
+        """Judge what is typed in and ComfyUI cannot judge itself; what comes through a link is None here.
+
+        ComfyUI repeats the answer for every parameter and drops its own check of it, so there are no more than needed.
+        """
+        widgets = {
+            "reference_video_source": reference_video_source,
+            "ttl": ttl,
+            "webhook_url": webhook_url,
+            "upload_endpoint": upload_endpoint,
+        }
         return fault(NODE, widgets) or True
 
     @classmethod

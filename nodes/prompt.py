@@ -82,21 +82,9 @@ class KlingPrompt(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls,
-        positive_prompt: str | None = None,
-        negative_prompt: str | None = None,
-        shot_seconds: int | None = None,
-        shot_type: str | None = None,
-    ) -> bool | str:
-        """Judge what is typed in before anything runs; what comes through a link is None here."""
-        widgets = {
-            "positive_prompt": positive_prompt,
-            "negative_prompt": negative_prompt,
-            "shot_seconds": shot_seconds,
-            "shot_type": shot_type,
-        }
-        return fault("KlingPrompt", widgets) or True
+    def validate_inputs(cls, positive_prompt: str | None = None, negative_prompt: str | None = None) -> bool | str:
+        """Judge what is typed in and ComfyUI cannot judge itself; what comes through a link is None here."""
+        return fault("KlingPrompt", {"positive_prompt": positive_prompt, "negative_prompt": negative_prompt}) or True
 
     @classmethod
     async def execute(
