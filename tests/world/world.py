@@ -262,7 +262,7 @@ class World:
         if spent > patience + 1.0:
             self.fail("I6: the press took longer than allowed")
         if outcome.error is not None:
-            text = "".join(traceback.format_exception(outcome.error)) + repr(outcome.error)
+            text = _told(outcome.error)
             if any(key in text for key in self.keys):
                 self.fail("I7: the key stands in an error")
 
@@ -350,3 +350,12 @@ def run(seed: int, loop: VirtualLoop, *, verbose: bool = False) -> World:
         if left:
             loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     return world
+
+
+def _told(error: BaseException | None) -> str:
+    """Say all that an exception and those behind it could put into a log; source lines are the same in every world."""
+    texts = []
+    while error is not None:
+        texts += [*traceback.format_exception_only(error), repr(error)]
+        error = error.__cause__ or error.__context__
+    return "".join(texts)
