@@ -276,9 +276,9 @@ class Journal:
             self.forget(record.task_uuid, kind)
 
     def uuids(self) -> list[str]:
-        """List every task that has a record."""
-        names = (name[:-5] for name in self.disk.names(self.tasks) if name.endswith(".json"))
-        return [name for name in names if UUID_PATTERN.fullmatch(name)]
+        """List every task that has a record, also one that was put aside as unreadable."""
+        stems = {name.rpartition(".")[0] for name in self.disk.names(self.tasks) if name.endswith((".json", ".bad"))}
+        return sorted(stem for stem in stems if UUID_PATTERN.fullmatch(stem))
 
     def newest(self, most: int | None = None) -> Iterator[Record]:
         """Read the records, last changed first."""
@@ -299,7 +299,7 @@ class Journal:
         start = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         total = Decimal(0)
         for name in self.uuids():
-            status = self.disk.stat(self.path(name))
+            status = self.disk.stat(self.path(name)) or self.disk.stat(self.path(name, "bad"))
             if status is None or status[1] < start:
                 continue
             record = self.get(name) if name != apart_from else None

@@ -149,16 +149,22 @@ class Purchase:
         self.record = record
         self.status.task_uuid = record.task_uuid
         async with self._alone(record.task_uuid):
-            self.record = self.journal.get(record.task_uuid) or record
+            known = self.journal.get(record.task_uuid)
+            self.record = known or record
             if self.order is not None:
                 self._complete(self.record, self.order, record.attempt)
-                with suppress(StorageError):  # `buy` insists on it
-                    self.journal.put_intent(self.record.intent, self.record.task_uuid)
+                self._index(known)
             elif self.record.state is State.INTENT:
                 raise tell.never_sent(self.record)
             if self.record.state in ENDED_BADLY and seen_again:
                 self._revive()
             return await self._finish()
+
+    def _index(self, known: Record | None) -> None:
+        """Write a lost index again; for a purchase that has no record yet, `buy` writes it after the record."""
+        if known is not None:
+            with suppress(StorageError):
+                self.journal.put_intent(known.intent, known.task_uuid)
 
     def _revive(self) -> None:
         self.record.accepted_at = self.record.accepted_at or self.journal.clock()

@@ -284,6 +284,17 @@ def test_an_index_without_its_record_is_asked_about_not_bought_anew():
     assert (story.sends, story.billed) == (1, 1)
 
 
+def test_the_index_never_names_a_purchase_before_its_record_is_there():
+    """Else a process that ends between the two leaves a purchase that was never sent and looks as if it was."""
+    for number in range(30):
+        story = Story()
+        story.process.fuse = number
+        story.buy()
+        story.volume.crash(story.chance)
+        named = [bytes(story.volume.names[path].data).decode() for path in story.volume.below("intents")]
+        assert all(story.path(each) in story.volume.names for each in named if len(each) == 36)
+
+
 def test_an_index_that_was_lost_is_written_again_by_the_next_run():
     """World 2265: found by its key's UUID, then the key was changed, then bought again."""
     story = Story()

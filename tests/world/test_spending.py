@@ -88,9 +88,10 @@ def test_an_unreadable_purchase_of_the_day_stops_spending():
     story.buy(take=1)
     path = story.path(story.order(take=1).uuid(0))
     story.volume.put(path, b"torn")
-    error = story.buy(take=2).error
-    assert isinstance(error, BudgetError)
-    assert "cannot be read" in str(error)
+    for _ in range(2):
+        error = story.buy(take=2).error
+        assert isinstance(error, BudgetError)
+        assert "cannot be read" in str(error)
 
 
 @pytest.mark.parametrize("purchases", [2, 4, 8])

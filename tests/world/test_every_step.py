@@ -1,0 +1,90 @@
+"""The n-th file operation fails, the n-th exchange fails, the process ends at the n-th step: for every n there is."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from world.orders import Kind
+from world.story import Story
+
+KINDS = {"plain": Kind(), "three results": Kind(results=3), "webm": Kind(ending="webm"), "reference": Kind(clip=True)}
+EXCHANGES = ("refused", "lost_before", "reset_after", "502 after html", "503", "truncated", "empty_body", "hang")
+DOWNLOADS = ("refused", "cut", "hang", "422", "403", "gzip", "two_lengths", "wrong_length", "html", "changed", "no_length")
+
+
+@cache
+def _smooth(kind: Kind) -> Story:
+    story = Story()
+    assert story.buy(kind).end == "film"
+    return story
+
+
+def _in_the_end(story: Story, kind: Kind) -> None:
+    """Whatever happened: who keeps pressing has every film, and one job was paid."""
+    for _ in range(3):
+        if story.buy(kind).end == "film":
+            break
+        story.wait(3_700)
+    assert len(story.films()) == kind.results
+    assert story.films() == _smooth(kind).films()
+    assert story.billed == 1
+
+
+def _writes(kind: Kind) -> int:
+    story = Story()
+    count = []
+    step = story.process.disk_step
+    story.process.disk._step = lambda operation: count.append(operation) or step(operation)
+    story.buy(kind)
+    return len(count)
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only", "broken", "torn"])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_any_file_operation_may_fail(kind, fault):
+    for number in range(_writes(kind)):
+        story = Story()
+        story.process.disk_fault, story.process.disk_fuse = fault, number
+        story.buy(kind)
+        story.process.disk_fuse = -1
+        story.wait(30)
+        _in_the_end(story, kind)
+
+
+@pytest.mark.parametrize("fault", EXCHANGES)
+@pytest.mark.parametrize("kind", [Kind(), Kind(clip=True)], ids=["plain", "reference"])
+def test_any_exchange_may_fail(kind, fault):
+    exchanges = [exchange.channel for exchange in _smooth(kind).simulator.requests]
+    for number, channel in enumerate(exchanges):
+        if channel == "download":
+            continue
+        story = Story(*[(channel, None)] * exchanges[:number].count(channel), (channel, fault), dedupe="running")
+        story.buy(kind)
+        _in_the_end(story, kind)
+
+
+@pytest.mark.parametrize("fault", DOWNLOADS)
+def test_any_download_may_fail(fault):
+    kind = Kind(results=3)
+    for number in range(kind.results):
+        story = Story(*[("download", None)] * number, ("download", fault))
+        story.buy(kind)
+        assert len(story.films()) == kind.results
+        assert story.billed == 1
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "power lost"])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_process_may_end_at_any_step(kind, power):
+    steps = _smooth(kind).process.steps
+    for number in range(steps):
+        story = Story(dedupe="running")
+        story.process.fuse = number
+        assert story.buy(kind).end == "killed", number
+        if power:
+            story.volume.crash(story.chance)
+        story.wait(20)
+        story.restart()
+        _in_the_end(story, kind)

@@ -1,0 +1,135 @@
+"""Real processes, real sockets, real files: SIGKILL at every step, and races."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kling.nodes.runware.simulator import Simulator, tiny_film
+
+KEY = "a-key-of-ours"
+KILLS = int(os.environ.get("KLING_TEST_KILLS", "2"))
+"""How often at each step; a soak run takes 50."""
+RACES = KILLS * 2
+RUNS_MOST = 8
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL and fork are POSIX's"),
+    pytest.mark.xdist_group("processes"),
+]
+
+STEPS = {
+    "before the record is written": ("create tasks.json", 0),
+    "when the record is half written": ("sync", 0),
+    "before the record has its name": ("replace tasks.json", 0),
+    "when the record is durable": ("durable tasks", 0),
+    "when the request is spooled": ("replaced tasks.body", 0),
+    "before the record says sending": ("create tasks.json", 1),
+    "when the record says sending": ("replaced tasks.json", 1),
+    "in the middle of the request": ("half of videoInference", 0),
+    "when the request has left": ("all of videoInference", 0),
+    "when the answer is here and not recorded": ("answer videoInference", 0),
+    "in the middle of a question": ("all of getResponse", 1),
+    "when the result is seen and not recorded": ("create tasks.urls", 0),
+    "when the address is recorded and the result is not": ("durable tasks", -5),
+    "in the middle of the download": ("answer file", 0),
+    "before the film is synced": ("create films.mp4", 0),
+    "before the film has its name": ("replace films.mp4", 0),
+    "when the film has its name": ("replaced films.mp4", 0),
+    "before the record is committed": ("create tasks.json", -1),
+}
+
+
+@pytest.fixture(scope="module")
+def service():
+    with Simulator(key=KEY, latency=0.15, dedupe="running", balance=1e9, keep=100).serve() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    command = [sys.executable, "-P", str(Path(__file__).with_name("zygote.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run(*jobs):
+            process.stdin.write(json.dumps(jobs) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
+
+
+takes = itertools.count(1)
+
+
+def job(folder, service, take, kill_at=None):
+    return {"folder": str(folder), "base_url": service.base_url, "key": KEY, "take": take, "kill_at": kill_at}
+
+
+def in_the_end(folder, service, zygote, take):
+    """Run until the film is here; then one job was billed, and the film is whole."""
+    for _ in range(RUNS_MOST):
+        (told,) = zygote(job(folder, service, take))
+        if "film" in told:
+            break
+    assert "film" in told, told
+    check(folder, service, told)
+
+
+def check(folder, service, told):
+    assert service.simulator.billed(told["task_uuid"]) == 1
+    whole = tiny_film.render(service.simulator.service.jobs[told["task_uuid"]][0].task, 0)
+    film = (folder / "films" / told["film"]).read_bytes()
+    assert film == whole
+    assert hashlib.sha256(film).hexdigest() == told["sha256"]
+
+
+def number_of(steps, name, occurrence):
+    return [number for number, step in enumerate(steps) if step == name][occurrence]
+
+
+@pytest.mark.parametrize(("name", "occurrence"), STEPS.values(), ids=STEPS)
+def test_a_process_killed_at_any_step_has_paid_once_and_finds_its_film(tmp_path, service, zygote, name, occurrence):
+    (smooth,) = zygote(job(tmp_path / "smooth", service, next(takes)))
+    for number in range(KILLS):
+        folder, take = tmp_path / str(number), next(takes)
+        (told,) = zygote(job(folder, service, take, number_of(smooth["steps"], name, occurrence)))
+        assert told == {"killed": True}
+        in_the_end(folder, service, zygote, take)
+
+
+def test_a_process_killed_again_and_again_gets_there_in_the_end(tmp_path, service, zygote):
+    for number in range(KILLS):
+        folder, take = tmp_path / str(number), next(takes)
+        for kill_at in (3, 9, 14, 17, 21, 26, 30):
+            zygote(job(folder, service, take, kill_at + number % 4))
+        in_the_end(folder, service, zygote, take)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one state folder", "two state folders"])
+def test_two_processes_that_buy_the_same_at_once_pay_once_and_both_get_the_film(tmp_path, service, zygote, shared):
+    for number in range(RACES):
+        take = next(takes)
+        folders = [tmp_path / f"{number}", tmp_path / (f"{number}" if shared else f"{number} other")]
+        told = zygote(*(job(folder, service, take) for folder in folders))
+        for folder, each in zip(folders, told, strict=True):
+            assert "film" in each, each
+            check(folder, service, each)
+        assert told[0]["task_uuid"] == told[1]["task_uuid"]
+
+
+def test_a_process_killed_while_another_waits_leaves_it_the_lock(tmp_path, service, zygote):
+    for number in range(KILLS):
+        take, folder = next(takes), tmp_path / str(number)
+        told = zygote(job(folder, service, take, 30), job(folder, service, take))
+        survivors = [each for each in told if "film" in each]
+        for each in survivors:
+            check(folder, service, each)
+        in_the_end(folder, service, zygote, take)
