@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--dedupe", choices=("running", "forever", "none"), default="forever")
     parser.add_argument("--fault-seed", type=int, default=None, help="draw faults with this seed")
     parser.add_argument("--animatic", action="store_true", help="render films one can watch")
+    parser.add_argument("--deliver", action="store_true", help="serve uploadEndpoint and webhookURL on this machine")
     wanted = parser.parse_args()
     simulator = Simulator(
         key=wanted.key,
@@ -30,7 +31,7 @@ def main() -> None:
         faults=None if wanted.fault_seed is None else Faults.seeded(wanted.fault_seed),
         threads=True,
     )
-    with simulator.serve(wanted.host, wanted.port) as served:
+    with simulator.serve(wanted.host, wanted.port, deliver=wanted.deliver) as served:
         sys.stdout.write(f"{served.base_url}\n")
         sys.stdout.flush()
         try:

@@ -42,7 +42,7 @@ class Films:
         """Answer GET or HEAD of a result address."""
         if fault and (early := self._early(fault)):
             return early
-        film = await self._film(request.path, now)
+        film = await self.film(request.path, now)
         if film is None:
             return Reply(404, [("content-type", "application/xml")], GONE)
         kind = fault.kind if fault else ""
@@ -64,7 +64,8 @@ class Films:
             self.changes += 1
         return None
 
-    async def _film(self, path: str, now: float) -> bytes | None:
+    async def film(self, path: str, now: float) -> bytes | None:
+        """Give the file of a result address, rendered if need be; None if there is none (yet, or any more)."""
         found = NAME.fullmatch(path)
         place = self.service.film(found["uuid"]) if found else None
         if not found or not place:

@@ -3,7 +3,7 @@
 A failure becomes what a socket can show: a reset, or silence until the client gives up. A refused connection
 cannot be shown by a listening socket; it becomes a reset before a byte is read.
 
-`GET /_simulator/state` tells ledger, balance and requests; `POST /_simulator/set` takes
+`GET /_simulator/state` tells ledger, balance, requests and deliveries; `POST /_simulator/set` takes
 `{"faults": [[channel, fault], ...], "seed": n, "latency": seconds, "dedupe": "none"}`, each part optional.
 """
 
@@ -20,6 +20,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from .delivery import Deliveries
 from .exchange import Exchange, Reply, Request, json_reply
 from .faults import Faults
 
@@ -36,7 +37,7 @@ SHOWN = 200
 class Served:
     """A simulator that listens. `base_url` is what `RUNWARE_BASE_URL` wants; leave the context to stop it."""
 
-    def __init__(self, simulator: Simulator, host: str, port: int) -> None:
+    def __init__(self, simulator: Simulator, host: str, port: int, *, deliver: bool) -> None:
         if not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"The simulator listens on loopback addresses only, not on {host}.")
         self.simulator = simulator
@@ -46,6 +47,8 @@ class Served:
         self.origin = "http://{}:{}".format(*self._socket.getsockname()[:2])
         self.base_url = f"{self.origin}/v1"
         simulator.service.host = self.origin
+        self.deliveries = Deliveries(simulator.service, simulator.films, simulator.now)
+        self._deliver = deliver
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
         self._thread.start()
 
@@ -66,10 +69,12 @@ class Served:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(asyncio.start_server(self._converse, sock=self._socket))
+        delivering = self._loop.create_task(self.deliveries.run()) if self._deliver else None
         try:
             self._loop.run_forever()
         finally:
             server.close()
+            del delivering
             open_tasks = asyncio.all_tasks(self._loop)
             for task in open_tasks:
                 task.cancel()
@@ -98,6 +103,7 @@ class Served:
                 "ledger": [dataclasses.asdict(charge) for charge in simulator.ledger],
                 "balance": simulator.balance,
                 "billed": {task_uuid: simulator.billed(task_uuid) for task_uuid in simulator.service.jobs},
+                "deliveries": [dataclasses.asdict(each) for each in self.deliveries.log],
                 "requests": [_shown(exchange) for exchange in simulator.requests],
             }
             return json_reply(200, state)

@@ -174,8 +174,11 @@ class Simulator:
             del self.requests[: -self._keep]
         return exchange
 
-    def serve(self, host: str = "127.0.0.1", port: int = 0) -> Served:
-        """Serve it on a loopback socket from a thread; result addresses then point there. A context manager."""
+    def serve(self, host: str = "127.0.0.1", port: int = 0, *, deliver: bool = False) -> Served:
+        """Serve it on a loopback socket from a thread; result addresses then point there. A context manager.
+
+        `deliver`: PUT results to `uploadEndpoint` and POST them to `webhookURL`, where these are on this machine.
+        """
         from .serve import Served
 
-        return Served(self, host, port)
+        return Served(self, host, port, deliver=deliver)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -123,6 +124,15 @@ def is_address(value: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(host) and not re.search(r"\s", value)
+
+
+def is_loopback(value: str) -> bool:
+    """Tell whether an address is on this machine, by number or as localhost."""
+    host = urlsplit(value).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def uuid_v4(path: str, value: object) -> str:
