@@ -74,13 +74,15 @@ class Client:
         self.base_url = base_url
         self.result_host = httpx.URL(base_url).host if is_loopback(httpx.URL(base_url).host) else ""
         self._key = key
-        self._headers = httpx.Headers({
-            "Authorization": f"Bearer {key}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": USER_AGENT,
-        })
+        self._headers = httpx.Headers(
+            {
+                "Authorization": f"Bearer {key}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": USER_AGENT,
+            }
+        )
         self._url = httpx.URL(base_url)
         environment = transport is None and not self.result_host
         keep = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0)

@@ -155,12 +155,16 @@ def test_nobody_sees_the_key_of_a_client():
     client = answering(httpx.Response(200))
     assert KEY not in repr(client)
     assert KEY not in client.fingerprint(UUID)
-    assert client.fingerprint(UUID) != Client("another-key", transport=httpx.MockTransport(lambda _: None)).fingerprint(UUID)
+    assert client.fingerprint(UUID) != Client("another-key", transport=httpx.MockTransport(lambda _: None)).fingerprint(
+        UUID
+    )
 
 
 def test_a_file_is_asked_for_without_the_key():
     asked = []
-    run(answering(httpx.Response(200, content=b"x"), asked).stream("https://vm.runware.ai/a.mp4", {"Range": "bytes=1-"}))
+    run(
+        answering(httpx.Response(200, content=b"x"), asked).stream("https://vm.runware.ai/a.mp4", {"Range": "bytes=1-"})
+    )
     assert "authorization" not in asked[0].headers
     assert asked[0].headers["range"] == "bytes=1-"
     assert asked[0].headers["accept-encoding"] == "identity"
@@ -170,10 +174,13 @@ def test_a_file_is_asked_for_without_the_key():
     ("text", "seconds"),
     [
         (None, None), ("0", 0.0), ("1", 1.0), ("7", 7.0), (" 7 ", 7.0), ("120", 120.0), ("121", 120.0),
-        ("999999999", 120.0), ("1000000000", None), ("-3", None), ("2.5", None), ("1e9", None), ("soon", None), ("", None),
+        ("999999999", 120.0), ("1000000000", None), ("-3", None), ("2.5", None), ("1e9", None), ("soon", None),
+        ("", None),
         ("\u0663", None), ("\u00b2", None), ("+5", None), ("0x10", None), ("5, 6", None), ("inf", None), ("nan", None),
-        (email.utils.formatdate(NOW + 30, usegmt=True), 30.0), (email.utils.formatdate(NOW + 3_600, usegmt=True), 120.0),
-        (email.utils.formatdate(NOW - 30, usegmt=True), None), (email.utils.formatdate(NOW + 10**7, usegmt=True), None),
+        (email.utils.formatdate(NOW + 30, usegmt=True), 30.0),
+        (email.utils.formatdate(NOW + 3_600, usegmt=True), 120.0),
+        (email.utils.formatdate(NOW - 30, usegmt=True), None),
+        (email.utils.formatdate(NOW + 10**7, usegmt=True), None),
         ("Wed, 21 Oct 2015 07:28:00 GMT", None), ("Wed, 99 Oct 2015 07:28:00 GMT", None), ("Thu, 01 Jan 1970", None),
         ("Wed, 21 Oct 99999 07:28:00 GMT", None), ("21 Oct 2026 07:28:00", None),
     ],
@@ -190,7 +197,9 @@ def test_the_archive_shows_the_stored_answer():
     film = {"taskUUID": UUID, "status": "success", "videoUUID": "x", "videoURL": "https://vm.runware.ai/x.mp4"}
     (row,) = run(answering(stored({"data": [film]})).details(UUID)).rows
     assert row.video_uuid == "x"
-    (failure,) = run(answering(stored({"errors": [{"code": "conflictTaskUUID", "taskUUID": UUID}]})).details(UUID)).failures
+    (failure,) = run(
+        answering(stored({"errors": [{"code": "conflictTaskUUID", "taskUUID": UUID}]})).details(UUID)
+    ).failures
     assert failure.category == "conflict"
 
 

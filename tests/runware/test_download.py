@@ -80,7 +80,9 @@ def fetch(host, target, *, container="mp4", url=URL, disk=None):
     loop = VirtualLoop()
 
     async def work():
-        return await save(Client("a-key-of-ours", transport=host), url, target, disk=disk or Inline(), container=container)
+        return await save(
+            Client("a-key-of-ours", transport=host), url, target, disk=disk or Inline(), container=container
+        )
 
     try:
         return loop.run_until_complete(work())
@@ -108,7 +110,7 @@ CUT_HEADERS = {
     "no length": ({"Content-Length": None}, '"one"'),
     "ranges ignored": ({}, '"one"'),
 }
-OFFSETS = sorted({0, 1, 7, len(MP4) - 1, *Random(1).sample(range(len(MP4)), 196)})
+OFFSETS = sorted({0, 1, 7, len(MP4) - 1, *Random(1).sample(range(len(MP4)), 196)})  # noqa: S311
 
 
 @pytest.mark.parametrize(("headers", "etag"), CUT_HEADERS.values(), ids=CUT_HEADERS)
@@ -129,7 +131,7 @@ def test_a_transfer_cut_anywhere_gives_the_exact_film(tmp_path, headers, etag, r
 @pytest.mark.parametrize("container", ["mp4", "webm"])
 def test_a_file_cut_anywhere_and_announced_nowhere_never_gets_its_name(tmp_path, container):
     film = MP4 if container == "mp4" else WEBM
-    for length in [*Random(2).sample(range(len(film)), 60), len(film) - 1]:
+    for length in [*Random(2).sample(range(len(film)), 60), len(film) - 1]:  # noqa: S311
         host = Host(*[{"body": film[:length], "headers": {"Content-Length": None}}] * 9, film=film)
         with pytest.raises(NotReady):
             fetch(host, tmp_path / "film", container=container)
@@ -208,7 +210,9 @@ def test_a_file_that_is_not_ready_is_tried_again(tmp_path, status):
         fetch(Host(*[{"status": status}] * 9), tmp_path / "other.mp4")
 
 
-@pytest.mark.parametrize("target", ["http://169.254.169.254/", "file:///etc/passwd", "https://vm.runware.ai/b.mp4", "//x"])
+@pytest.mark.parametrize(
+    "target", ["http://169.254.169.254/", "file:///etc/passwd", "https://vm.runware.ai/b.mp4", "//x"]
+)
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 def test_a_redirect_is_never_followed(tmp_path, status, target):
     host = Host({"status": status, "headers": {"Location": target}})
@@ -248,7 +252,9 @@ def test_a_type_that_says_nothing_is_taken_and_the_content_decides(tmp_path, kin
     assert fetch(Host({"headers": {"Content-Type": kind}}), tmp_path / "film.mp4").sha256 == HASH
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError(""), httpx.ReadTimeout(""), httpx.ReadError(""), httpx.ConnectTimeout("")])
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError(""), httpx.ReadTimeout(""), httpx.ReadError(""), httpx.ConnectTimeout("")]
+)
 def test_a_broken_connection_is_tried_again_and_bounded(tmp_path, error):
     assert fetch(Host({"error": error}), tmp_path / "film.mp4").sha256 == HASH
     host = Host(*[{"error": error}] * 99)
@@ -278,7 +284,7 @@ def test_a_file_that_drips_is_given_up_in_time(tmp_path):
 
 def test_too_little_room_is_told_before_a_byte_is_written(tmp_path):
     class Full(Inline):
-        def free(self, folder):
+        def free(self, *_):
             return 1_000_000
 
     with pytest.raises(StorageError, match="MiB free"):
@@ -368,7 +374,12 @@ def test_the_services_own_addresses_are_opened(url):
 
 def test_this_machine_is_opened_only_when_the_service_is_on_it():
     assert check_address("http://127.0.0.1:8000/a.mp4", "127.0.0.1") is None
-    for url in ("http://10.0.0.1/a.mp4", "http://user@127.0.0.1/a.mp4", "http://127.0.0.1.evil.example/", "ftp://127.0.0.1/"):
+    for url in (
+        "http://10.0.0.1/a.mp4",
+        "http://user@127.0.0.1/a.mp4",
+        "http://127.0.0.1.evil.example/",
+        "ftp://127.0.0.1/",
+    ):
         with pytest.raises(DownloadError):
             check_address(url, "127.0.0.1")
 

@@ -16,7 +16,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and descript
 def test_a_file_appears_whole_under_its_name_and_nothing_beside_it(tmp_path):
     write_whole(Disk(), tmp_path / "a", [b"one", b"", b"two"])
     assert (tmp_path / "a").read_bytes() == b"onetwo"
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 class Failing(Disk):
@@ -58,7 +58,7 @@ def test_whichever_write_fails_the_old_file_or_the_new_one_is_there_whole(tmp_pa
     with pytest.raises(OSError, match="no space"):
         write_whole(Failing(number), tmp_path / "a", [b"new", b"er"])
     assert (tmp_path / "a").read_bytes() == (b"newer" if number == 5 else b"old")
-    assert os.listdir(tmp_path) == ["a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_cancelled_write_leaves_nothing(tmp_path):
@@ -68,7 +68,7 @@ def test_a_cancelled_write_leaves_nothing(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         write_whole(Disk(), tmp_path / "a", chunks())
-    assert os.listdir(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 @posix

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import time
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +13,7 @@ from kling.nodes.runware.journal import MOVES, Film, Journal, Record, State, loc
 
 UUIDS = [f"24cd5dff-cb81-4db5-8506-b72a9425f9{number:02x}" for number in range(20)]
 UUID = UUIDS[0]
-NOON = datetime(2026, 11, 22, 12).timestamp()
+NOON = datetime(2026, 11, 22, 12).astimezone().timestamp()
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_a_record_of_the_first_format_is_read(journal):
         "request": {"positivePrompt": "A red fox runs"}, "number_results": 1, "seconds": 5,
         "created_at": 1.0, "updated_at": 2.0, "posts": 1, "body_sha256": "cd" * 32, "body_size": 239,
         "maybe_sent": False, "last_sent_at": 1.5, "accepted_at": 1.5, "evidence": "acknowledged", "finished_at": 60.0,
-        "films": [{"video_uuid": "x", "seed": 7, "cost": 0.42, "nsfw": False, "file": "x.mp4", "size": 9, "sha256": "ef"}],
+        "films": [{"video_uuid": "x", "seed": 7, "cost": 0.42, "file": "x.mp4", "size": 9, "sha256": "ef"}],
         "failures": [], "deliveries": {},
     }  # fmt: skip
     journal.path(UUID).write_text(json.dumps(first))
@@ -77,7 +76,9 @@ def test_every_cut_of_a_record_is_noticed(journal):
         assert journal.get(UUID).state is State.HELD
 
 
-@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", UUID.upper(), UUID + "x", UUID + "\n", "C:\\x", "\0", UUID[:-1]])
+@pytest.mark.parametrize(
+    "name", ["", "..", "../../etc/passwd", UUID.upper(), UUID + "x", UUID + "\n", "C:\\x", "\0", UUID[:-1]]
+)
 def test_nothing_but_a_uuid_becomes_a_path(journal, name):
     with pytest.raises(ValueError, match="UUID"):
         journal.path(name)
@@ -213,7 +214,7 @@ def test_an_erased_purchase_leaves_nothing(journal):
 
 def test_a_lock_that_cannot_be_made_is_told(journal):
     class Broken(Disk):
-        def lock(self, path, place):
+        def lock(self, *_):
             raise OSError(28, "No space left on device")
 
     journal.disk = Broken()
@@ -222,7 +223,7 @@ def test_a_lock_that_cannot_be_made_is_told(journal):
 
 
 def test_locks_of_different_purchases_lie_apart():
-    places = {lock_place(f"{random.Random(number).getrandbits(128):032x}") for number in range(10_000)}
+    places = {lock_place(f"{number:032x}") for number in range(10_000)}
     assert len(places) == 10_000
     assert min(places) >= 1
     assert max(places) < 2**57

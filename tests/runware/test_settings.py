@@ -56,7 +56,7 @@ def test_a_key_file_serves_where_the_environment_has_none(tmp_path):
 
 
 def test_without_any_key_both_places_are_named(tmp_path):
-    with pytest.raises(MissingKeyError, match="RUNWARE_API_KEY.*user/__kling/api_key"):
+    with pytest.raises(MissingKeyError, match=r"RUNWARE_API_KEY.*user/__kling/api_key"):
         settings.api_key(tmp_path, {})
 
 
@@ -97,7 +97,9 @@ def test_an_address_that_would_send_the_key_astray_is_refused(url):
         settings.read({"RUNWARE_BASE_URL": url})
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/v1", "http://localhost:1/v1", "http://[::1]:9/v1", "https://x.io/v1/"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000/v1", "http://localhost:1/v1", "http://[::1]:9/v1", "https://x.io/v1/"]
+)
 def test_https_and_this_machine_are_taken(url):
     assert settings.read({"RUNWARE_BASE_URL": url}).base_url == url.rstrip("/")
 

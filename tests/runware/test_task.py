@@ -13,7 +13,18 @@ from world.story import Story
 LOST_AFTER = ("lost_after", "reset_after", "504 after", "502 after html", "503 after", "500 after empty", "408 after",
               "429 after", "429 after html", "truncated", "empty_body", "empty_data", "null_data", "no_data",
               "foreign_uuid", "html", "error_row", "error_top")  # fmt: skip
-LOST_BEFORE = ("lost_before", "reset_before", "504", "502 html", "503", "500 empty", "408", "429", "503 foreign", "html")
+LOST_BEFORE = (
+    "lost_before",
+    "reset_before",
+    "504",
+    "502 html",
+    "503",
+    "500 empty",
+    "408",
+    "429",
+    "503 foreign",
+    "html",
+)
 
 
 def test_a_purchase_is_sent_once_billed_once_and_its_film_lies_in_the_state_folder():

@@ -23,7 +23,9 @@ def error(code, **fields):
 SUBMISSIONS = {
     "acknowledged": (200, {"data": [ACK]}, "accepted"),
     "acknowledged twice": (200, {"data": [ACK, ACK]}, "accepted"),
-    "acknowledged beside another's error": (200, {"data": [ACK], **{"errors": [{"code": "x", "taskUUID": OTHER}]}}, "accepted"),
+    "acknowledged beside another's error": (
+        200, {"data": [ACK], "errors": [{"code": "x", "taskUUID": OTHER}]}, "accepted"
+    ),
     "acknowledged with a 500": (500, {"data": [ACK]}, "accepted"),
     "acknowledged by unknown status": (200, {"data": [{**ACK, "status": "polishing"}]}, "accepted"),
     "conflict": (400, error("conflictTaskUUID"), "accepted"),
@@ -62,7 +64,9 @@ SUBMISSIONS = {
     "no rows": (200, {"data": []}, "unknown"),
     "null": (200, {"data": None}, "unknown"),
     "another's row": (200, {"data": [{**ACK, "taskUUID": OTHER}]}, "unknown"),
-    "error row of a provider": (200, {"data": [{**ACK, "status": "error", "error": {"code": "providerError"}}]}, "unknown"),
+    "error row of a provider": (
+        200, {"data": [{**ACK, "status": "error", "error": {"code": "providerError"}}]}, "unknown"
+    ),
 }  # fmt: skip
 
 
@@ -83,7 +87,7 @@ FILM = row("success", videoUUID="b7db282d-2943-4f12-992f-77df3ad3ec71", videoURL
 
 
 def test_a_question_shows_films_what_is_pending_and_what_failed():
-    seen = look(answer({"data": [FILM, row("processing")], **{"errors": error("providerError")["errors"]}}), UUID)
+    seen = look(answer({"data": [FILM, row("processing")], "errors": error("providerError")["errors"]}), UUID)
     assert (len(seen.successes), seen.pending, len(seen.failures)) == (1, 1, 1)
     assert seen.proves
 

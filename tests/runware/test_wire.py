@@ -23,7 +23,9 @@ KEY = "a-key-of-ours"
 
 class Stage:
     def __init__(self, folder, monkeypatch, *script, latency=0.05, **service):
-        self.simulator = Simulator(key=KEY, latency=latency, faults=Faults.script(script), now=time.monotonic, **service)
+        self.simulator = Simulator(
+            key=KEY, latency=latency, faults=Faults.script(script), now=time.monotonic, **service
+        )
         monkeypatch.setattr(module, "Client", lambda key, **_: Client(key, transport=self.simulator.transport))
         monkeypatch.setattr(module, "REHEARSAL_TIMING", Timing())
         self.account = Account(folder, KEY, Settings())

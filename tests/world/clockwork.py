@@ -12,7 +12,7 @@ EPOCH = 1_790_000_000.0
 
 
 # The service sets no cookies, and looking for them would take a tenth of a soak run.
-httpx.Cookies.extract_cookies = lambda self, response: None
+httpx.Cookies.extract_cookies = lambda *_: None
 
 
 class Stuck(Exception):
@@ -25,8 +25,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._selector.select = lambda timeout=None: ()
-        self.set_exception_handler(lambda loop, context: None)  # a killed process's last words
+        self._selector.select = lambda _timeout=None: ()
+        self.set_exception_handler(lambda *_: None)  # a killed process's last words
 
     def time(self) -> float:
         return self._now

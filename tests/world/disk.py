@@ -95,7 +95,7 @@ class MemoryDisk(Disk):
             raise OSError(FAULTS[fault], fault)
         return fault
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: Path) -> None:  # noqa: ARG002
         self._do("make_folder")
 
     def create(self, path: Path) -> _Handle:
@@ -159,7 +159,7 @@ class MemoryDisk(Disk):
         node = self.volume.names.get(path)
         return (len(node.data), node.changed) if node else None
 
-    def free(self, folder: Path) -> int:
+    def free(self, folder: Path) -> int:  # noqa: ARG002
         self._do("free")
         return 2**40
 

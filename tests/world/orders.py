@@ -42,7 +42,7 @@ def _request(kind: Kind) -> tuple[VideoInference, bytes, tuple[Clip, ...]]:
 
 
 def order(kind: Kind, key: str, take: int = 1) -> Order:
-    """Make the order that KlingGenerate would make. The reference film is uploaded, though the request leaves it out."""
+    """Make the order that KlingGenerate would make; a reference film is uploaded, though the request leaves it out."""
     request, canonical, clips = _request(kind)
     return Order(
         canonical=canonical,

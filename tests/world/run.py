@@ -1,5 +1,6 @@
 """Run seeded worlds: `python tests/world/run.py --seeds 10000`, or replay one: `--seed 4711 --verbose`."""
 
+# ruff: noqa: T201  it speaks to a terminal
 from __future__ import annotations
 
 import argparse
@@ -16,7 +17,7 @@ TESTS = Path(__file__).resolve().parent.parent
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
-import conftest  # noqa: F401  puts the pack on the path, under the name kling
+import conftest  # noqa: E402, F401  puts the pack on the path, under the name kling
 
 CHUNK = 250
 

@@ -15,7 +15,6 @@ from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from kling.nodes.runware.order import Order
@@ -29,7 +28,7 @@ class Story:
 
     def __init__(self, *script: tuple[str, Any], window: float = 20.0, key: str = KEY, **service: Any) -> None:
         self.loop = VirtualLoop()
-        self.chance = Random(1)
+        self.chance = Random(1)  # noqa: S311  no secret
         self.skew = 0.0
         self.window = window
         self.key = key
@@ -48,7 +47,7 @@ class Story:
         """Show what broke the story."""
         raise AssertionError(invariant) from error
 
-    def check_sending(self, process: Process, body: bytes) -> None:
+    def check_sending(self, process: Process, body: bytes) -> None:  # noqa: ARG002
         """Keep what was sent."""
         self.posts.append(body.decode())
 

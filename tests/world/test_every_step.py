@@ -11,7 +11,19 @@ from world.story import Story
 
 KINDS = {"plain": Kind(), "three results": Kind(results=3), "webm": Kind(ending="webm"), "reference": Kind(clip=True)}
 EXCHANGES = ("refused", "lost_before", "reset_after", "502 after html", "503", "truncated", "empty_body", "hang")
-DOWNLOADS = ("refused", "cut", "hang", "422", "403", "gzip", "two_lengths", "wrong_length", "html", "changed", "no_length")
+DOWNLOADS = (
+    "refused",
+    "cut",
+    "hang",
+    "422",
+    "403",
+    "gzip",
+    "two_lengths",
+    "wrong_length",
+    "html",
+    "changed",
+    "no_length",
+)
 
 
 @cache

@@ -15,11 +15,11 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from kling.nodes.runware.journal import ENDED_BADLY, State
-from kling.nodes.runware.simulator import Simulator
-from kling.nodes.runware.simulator import tiny_film
+from kling.nodes.runware.simulator import Simulator, tiny_film
 
 from .clockwork import EPOCH, VirtualLoop
 from .disk import Volume
+from .mischief import DEEDS
 from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
 from .weather import Weather
@@ -47,9 +47,9 @@ class World:
         self.seed = seed
         self.loop = loop
         self.verbose = verbose
-        self.chance = chance = Random(seed)
+        self.chance = chance = Random(seed)  # noqa: S311  no secret
         self.notes: list[str] = []
-        self.exempt: set[str] = set()
+        self.suffered: set[str] = set()
         self.ends: list[str] = []
         self.dedupe = DEDUPES[seed % 3]
         self.window = 0.0 if self.dedupe == "none" else 20.0
@@ -74,6 +74,7 @@ class World:
         self.final: list[str] = []
         self.meddled: list[object] = []
         """Films that somebody damaged. Where nobody asks for them again they stay so."""
+        self.paid_again = 0
         self.ended: set[str] = set()
         """Tasks whose records said that they had ended badly, before somebody meddled with the records."""
         self.sent: dict[str, list[str]] = {}
@@ -96,7 +97,7 @@ class World:
         """Tell what happens."""
         self.notes.append(f"{self.loop.time():9.1f}  {text}")
         if self.verbose:
-            print(self.notes[-1])
+            print(self.notes[-1])  # noqa: T201  asked for by --verbose
 
     def fail(self, invariant: str, error: BaseException | None = None) -> None:
         """Stop the world: an invariant is broken."""
@@ -178,40 +179,9 @@ class World:
         chance = self.chance
         volume = chance.choice(self.volumes)
         self.ended |= {path.stem for path in volume.below("tasks") if _ended_badly(bytes(volume.names[path].data))}
-        deed = chance.choice(
-            ("clock", "clock", "delete record", "delete index", "delete journal", "tear", "film", "key")
-        )
-        self.note(f"mischief: {deed}")
-        if deed == "clock":
-            self.skew += chance.choice((7200.0, -7200.0, chance.uniform(-40, 40)))
-            self.exempt.add("clock")
-        elif deed == "key":
-            self.key = f"{self.key[:12]}-{chance.getrandbits(64):016x}"
-            self.keys.append(self.key)
-            self.simulator.key = self.key
-            self.exempt.add("key")
-            for process in self.processes:
-                if chance.random() < 0.7:
-                    process.end()
-        elif deed == "film":
-            for path in volume.below("films"):
-                if chance.random() < 0.5:
-                    volume.drop(path)
-                else:
-                    volume.put(path, bytes(volume.names[path].data[:-3]) + b"\0\0\0")
-                    self.meddled.append(volume.names[path])
-        elif deed == "tear":
-            for path in volume.below("tasks"):
-                data = bytes(volume.names[path].data)
-                volume.put(path, chance.choice((data[: chance.randrange(len(data) + 1)], b"", b"{}", b"\xff" * 40)))
-            self.exempt.add("journal")
-        else:
-            for path in volume.below("intents") if deed == "delete index" else volume.below("tasks"):
-                volume.drop(path)
-            if deed == "delete journal":
-                for path in volume.below("intents"):
-                    volume.drop(path)
-            self.exempt.add("journal")
+        deed = chance.choice(DEEDS)
+        self.note(f"mischief: {deed.__name__.replace('_', ' ')}")
+        deed(self, volume, chance)
 
     async def _calm(self) -> None:
         """End the storm; everyone keeps pressing."""
@@ -267,23 +237,33 @@ class World:
                 self.fail("I7: the key stands in an error")
 
     def _look(self) -> None:
-        """I1, I2, I5 and I7, when all is over."""
+        """Judge the whole, when all is over."""
         self.simulator.run_out()
-        jobs = self.simulator.service.jobs
-        for task_uuid in jobs:
-            billed = self.simulator.billed(task_uuid)
-            if billed > 1 and not self._allowed_double():
-                self.fail(f"I1: {task_uuid} was billed {billed} times")
+        self._look_at_bills()
+        self._look_at_films()
         for volume in self.volumes:
             for path, node in volume.names.items():
                 if any(key.encode() in node.data for key in self.keys):
                     self.fail(f"I7: the key stands in {path}")
+
+    def _look_at_bills(self) -> None:
+        for task_uuid in self.simulator.service.jobs:
+            billed = self.simulator.billed(task_uuid)
+            if billed > 1 and not self._allowed_double():
+                self.fail(f"I1: {task_uuid} was billed {billed} times")
+        for attempts in self.sent.values():
+            paid = [task_uuid for task_uuid in attempts if self.simulator.billed(task_uuid)]
+            if len(paid) > 1 and not self._changed_its_mind(paid[:-1]) and not self.suffered & {"journal", "key"}:
+                self.fail(f"I1: {len(paid)} attempts at one purchase were billed")
+            self.paid_again += len(paid) > 1
+
+    def _look_at_films(self) -> None:
         films = self._films()
-        for task_uuid, made in jobs.items():
-            for job in made:
-                for index, row in enumerate(job.films[: job.successes] if job.charged else ()):
-                    if row["videoUUID"] not in films and len(made) == 1:
-                        self.fail(f"I2: film {row['videoUUID']} of {task_uuid} was billed and not delivered")
+        for task_uuid, jobs in self.simulator.service.jobs.items():
+            paid = [row["videoUUID"] for job in jobs if job.charged for row in job.films[: job.successes]]
+            missing = [video_uuid for video_uuid in paid if video_uuid not in films]
+            if missing and len(jobs) == 1:
+                self.fail(f"I2: film {missing[0]} of {task_uuid} was billed and not delivered")
 
     def figures(self) -> Counter[str]:
         """What this world showed, for the sums of a soak run."""
@@ -295,17 +275,23 @@ class World:
         seen.update(f"end: {end}" for end in self.ends)
         seen["crashes"] = sum("killed at" in note for note in self.notes)
         seen["films not delivered at the end"] = sum(end != "film" for end in self.final)
+        seen["paid for two attempts, as a failure became a film later"] = self.paid_again
         seen["exempt: journal lost and key rotated"] = self._other_name()
         seen["exempt: two machines, no dedupe"] = self.layout == "separate" and self.dedupe == "none"
         return seen
 
     def _other_name(self) -> bool:
         """Whether this machine cannot know what an earlier purchase was called: its record and its key are gone."""
-        return "key" in self.exempt and ("journal" in self.exempt or self.layout == "separate")
+        return "key" in self.suffered and ("journal" in self.suffered or self.layout == "separate")
 
     def _allowed_double(self) -> bool:
         """Two machines that share nothing have only the service between them; A1 fails if it refuses no copy."""
         return self.layout == "separate" and self.dedupe == "none"
+
+    def _changed_its_mind(self, task_uuids: list[str]) -> bool:
+        """Whether the service called each of these failed, and made a film of it after all."""
+        jobs = self.simulator.service.jobs
+        return all(any(job.fate and job.fate.kind == "turns" for job in jobs[each]) for each in task_uuids)
 
     def _films(self) -> set[str]:
         """Check every film under its final name; give their UUIDs."""
