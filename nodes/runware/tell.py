@@ -184,7 +184,7 @@ def check_budget(record: Record, spent: Decimal | None, budget: Decimal) -> None
         raise errors.BudgetError(
             node="KlingGenerate",
             field="duration",
-            rule="one of today's purchases has no known price or its record cannot be read, and KLING_DAILY_BUDGET_USD is "
+            rule="one of today's purchases has no known price or cannot be read, and KLING_DAILY_BUDGET_USD is "
             f"{usd(budget)}.",
             next_step="Unset the budget to buy it, or go on tomorrow.",
         )
