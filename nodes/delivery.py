@@ -73,8 +73,8 @@ def deliver(  # noqa: PLR0913
         if isinstance(error, StorageError):
             raise
         raise StorageError(
-            f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}). "
-            "It is safe in the state folder.",
+            f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}).",
+            billing="What was paid for is safe in the state folder.",
             task_uuid=record.task_uuid,
             next_step=f"Free space or mend the folder's rights. {COLLECT}",
         ) from None

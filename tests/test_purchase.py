@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from kling.nodes import host, purchase
+from kling.nodes.runware import wire
 from kling.nodes.runware.errors import KlingError, MissingKeyError
 from kling.nodes.runware.files import Disk
 from kling.nodes.runware.journal import Film, Journal, Record, State
@@ -124,14 +125,14 @@ def test_a_collected_film_that_is_late_is_never_called_not_billed():
     assert "timeout_minutes" not in str(error.value)
 
 
-def test_rehearsals_whose_films_were_deleted_are_forgotten_by_the_next_process(tmp_path):
+def test_a_rehearsal_whose_film_was_deleted_is_forgotten_and_made_anew(tmp_path):
     film = finished(tmp_path / "rehearsal", rehearsal=False)
     account = asyncio.run(purchase.account(rehearsal=True))
     disk = Disk()
     disk.lock = disk.unlock = lambda *_: True  # no other process is there
     journal = Journal(account.folder, disk=disk, clock=time.time)
-    Wire()._tidy(journal, rehearsal=True)
+    wire._forget_lost(journal, UUID)
     assert journal.get(UUID) is not None
     film.unlink()
-    Wire()._tidy(journal, rehearsal=True)
+    wire._forget_lost(journal, UUID)
     assert journal.get(UUID) is None

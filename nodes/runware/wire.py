@@ -220,6 +220,8 @@ class Wire:
         async def live() -> None:
             try:
                 self._tidy(journal, rehearsal=account.rehearsal)
+                if account.rehearsal:
+                    _forget_lost(journal, journal.of_intent(key[1]) if order else key[1])
                 record = await work(purchase)
             except asyncio.CancelledError:
                 running.future.cancel()
@@ -260,8 +262,7 @@ class Wire:
     def _tidy(self, journal: Journal, *, rehearsal: bool) -> None:
         """Once in a process: clear away what killed processes left behind.
 
-        A rehearsal that is unfinished, or whose films were deleted, is forgotten altogether: its service ended with its
-        process, and it cost nothing.
+        An unfinished rehearsal is forgotten altogether: its service ended with its process, and it cost nothing.
         """
         if journal.folder in self._tidied:
             return
@@ -271,10 +272,21 @@ class Wire:
             journal.tidy()
         for task_uuid in journal.uuids() if rehearsal else ():
             record = journal.get(task_uuid)
-            if record is None or is_here(journal, record) or not journal.lock(lock_place(task_uuid)):
-                continue
-            journal.erase(record)
-            journal.unlock(lock_place(task_uuid))
+            if record is not None and record.state is not State.COMMITTED:
+                _forget(journal, record)
+
+
+def _forget_lost(journal: Journal, task_uuid: str | None) -> None:
+    """Forget a rehearsal whose films were deleted or are lost: it is made anew, and costs nothing again."""
+    record = journal.get(task_uuid) if task_uuid else None
+    if record is not None and record.state in {State.COMMITTED, State.EXPIRED} and not is_here(journal, record):
+        _forget(journal, record)
+
+
+def _forget(journal: Journal, record: Record) -> None:
+    if journal.lock(lock_place(record.task_uuid)):  # else another process is at it
+        journal.erase(record)
+        journal.unlock(lock_place(record.task_uuid))
 
 
 def is_here(journal: Journal, record: Record) -> bool:
