@@ -103,7 +103,7 @@ class KlingGenerate(io.ComfyNode):
         node_id = cls.hidden.unique_id
         node = label(NODE, node_id)
         settings = draft.settings(node=node, **widgets)
-        graph.check(cls.hidden.prompt or {})
+        graph.check(cls.hidden.prompt or {}, host.wanted_outputs())
         with fanout.siblings() as siblings:
             return await _make(
                 settings, prompt, (frame_images, elements, reference_image, reference_video), siblings, node_id

@@ -6,7 +6,7 @@ pack's node is not known yet; whatever hangs on it is left to the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,27 +51,29 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-def check(graph: Graph) -> None:
-    """Raise the first fault of the graph.
+def check(graph: Graph, outputs: Collection[str] | None = None) -> None:
+    """Raise the first fault of the graph, or of what the nodes `outputs` need where only these are to run.
 
     Raises:
         InputError: some Kling node of the graph will certainly fail.
     """
-    for fault in faults(graph):
+    for fault in faults(graph, outputs):
         raise fault
 
 
-def faults(graph: Graph) -> list[InputError]:
+def faults(graph: Graph, outputs: Collection[str] | None = None) -> list[InputError]:
     """Find everything in the graph's Kling nodes that will certainly fail, in the order it would."""
     judge = _Judge(graph)
-    for node in _running(graph):
+    for node in _running(graph, outputs):
         judge.value(node)
     return judge.faults
 
 
-def _running(graph: Graph) -> list[str]:
+def _running(graph: Graph, outputs: Collection[str] | None) -> list[str]:
     """The nodes that something asks for, in the order of the graph."""
-    waiting = [node for node in graph if graph[node].get("class_type") not in WITHOUT_EFFECT_ALONE]
+    if outputs is None:
+        outputs = [node for node in graph if graph[node].get("class_type") not in WITHOUT_EFFECT_ALONE]
+    waiting = [node for node in outputs if node in graph]
     asked = set(waiting)
     while waiting:
         for value in graph[waiting.pop()].get("inputs", {}).values():

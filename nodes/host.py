@@ -15,6 +15,9 @@ STATE_FOLDER_NAME = "__kling"
 
 logger = logging.getLogger("kling")
 
+_listening: dict[str, Any] = {}
+"""The pages that know the pack's events, each with the connection on which it said so."""
+
 
 def interrupted() -> bool:
     """Whether the user pressed Cancel. Leaves the flag as it is: sibling nodes must see it too."""
@@ -40,6 +43,14 @@ def execution() -> tuple[str, str]:
     return (str(context.prompt_id), str(context.node_id)) if context is not None else ("", "")
 
 
+def wanted_outputs() -> frozenset[str] | None:
+    """The output nodes for which the present prompt runs, when it runs in part; None where ComfyUI does not say."""
+    running = getattr(getattr(_server(), "prompt_queue", None), "currently_running", {})
+    prompt_id, _ = execution()
+    found = (item[4] for item in list(running.values()) if item[1] == prompt_id)
+    return next(map(frozenset, found), None)
+
+
 def status(node_id: str | None, text: str) -> None:
     """Show a line on the node: to the page that queued the prompt, and to others that have its workflow open."""
     server = _server()
@@ -48,11 +59,30 @@ def status(node_id: str | None, text: str) -> None:
         send("kling.status", {"prompt_id": execution()[0], "node": node_id, "text": text})
 
 
+def listen(page: str) -> None:
+    """Send the pack's own events to a page from now on, until its connection ends.
+
+    A page complains of events it does not know, so none is sent to one that has not asked: without the pack's part of
+    the page, or before that part is loaded.
+    """
+    connections = _connections()
+    if page in connections:
+        _listening[page] = connections[page]
+
+
 def send(event: str, detail: dict[str, object]) -> None:
-    """Send one of the pack's own events to every open page; safe from any thread."""
-    server = _server()
-    if server is not None:
-        server.send_sync(event, detail)
+    """Send one of the pack's own events to every page that listens; safe from any thread."""
+    connections = _connections()
+    for page, connection in list(_listening.items()):
+        if connections.get(page) is connection:
+            _server().send_sync(event, detail, page)
+        else:
+            _listening.pop(page, None)
+
+
+def _connections() -> dict[str, Any]:
+    """The open pages by the name that the server has for each."""
+    return getattr(_server(), "sockets", {})
 
 
 async def progress(node_id: str | None, value: float, most: float) -> None:

@@ -152,3 +152,15 @@ def test_nodes_inside_subgraphs_are_named_as_comfyui_names_them():
 
 def test_a_circle_of_links_ends():
     assert graph.faults(changed("1", previous=["2", 0])) == []
+
+
+def test_what_a_run_in_part_does_not_need_is_not_judged():
+    value = changed("1", positive_prompt="")
+    value["8"] = {"class_type": "KlingPrompt", "inputs": {"positive_prompt": "a film"}}
+    value["9"] = {"class_type": "KlingGenerate", "inputs": {"prompt": ["8", 0]}}
+    value["10"] = {"class_type": "KlingFetchVideo", "inputs": {"task": ["9", 0]}}
+    graph.check(value, {"10"})
+    with pytest.raises(InputError, match=r"KlingPrompt \(node 1\)"):
+        graph.check(value, {"10", "7"})
+    with pytest.raises(InputError, match=r"KlingPrompt \(node 1\)"):
+        graph.check(value)

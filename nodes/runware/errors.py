@@ -42,7 +42,7 @@ class KlingError(Exception):
 
     def __str__(self) -> str:
         uuid = f"Task UUID: {self.task_uuid}." if self.task_uuid else ""
-        return " ".join(part for part in (self.what, self.billing, uuid, self.next_step) if part)
+        return _sentences(self.what, self.billing, uuid, self.next_step)
 
 
 class InputError(KlingError, ValueError):
@@ -69,7 +69,7 @@ class InputError(KlingError, ValueError):
         super().__init__(f"{node}, {field}{shown}: {rule}", billing=NOT_BILLED, next_step=next_step)
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.what, self.next_step, self.billing) if part)
+        return _sentences(self.what, self.next_step, self.billing)
 
 
 def not_connectable(value: object, maker: str, *, node: str, field: str) -> InputError:
@@ -160,6 +160,16 @@ class DownloadError(KlingError):
 
 class ResultExpired(KlingError):
     """The film existed, and the service no longer has it."""
+
+
+MESSAGE_CHARACTERS = 600
+
+
+def _sentences(what: str, *others: str) -> str:
+    """Join what happened and the rest to a message of bounded length; the rest is never cut."""
+    rest = "".join(f" {part}" for part in others if part)
+    room = MESSAGE_CHARACTERS - len(rest)
+    return (what if len(what) <= room else what[: room - 3] + "...") + rest
 
 
 SHOWN_CHARACTERS = 80

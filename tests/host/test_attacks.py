@@ -10,7 +10,7 @@ from kling.nodes.runware.simulator.faults import Faults
 from host.films import add_film, film_paths, info_of, text_to_video
 from host.graph import Graph
 from host.run import PromptRefused, Run
-from host.service import purchases, wait_for_request
+from host.service import purchases, wait_for_requests
 
 FANOUT = 8
 """KLING_MAX_FANOUT when nobody sets it."""
@@ -72,12 +72,25 @@ def test_a_prefix_that_a_link_leads_out_is_refused_before_anything_is_bought(com
     assert list(tmp_path.iterdir()) == []
 
 
+def queue(comfy, graph, **more):
+    """Queue a prompt with whatever else a program may send along."""
+    body = {"prompt": graph, "client_id": comfy.client_id, **more}
+    answer = comfy._http.post(f"{comfy.url}/prompt", content=json.dumps(body))
+    return Run(comfy, comfy._listener, answer.json()["prompt_id"]).wait()
+
+
+def test_a_run_of_one_output_is_not_held_up_by_an_unfinished_part_of_the_graph(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take)
+    unfinished = add_film(graph, text="", take=take)
+    run = queue(comfy, graph, partial_execution_targets=[film.fetch.id])
+    assert len(film_paths(comfy, run, film.fetch)) == 1
+    assert unfinished.fetch.id not in run.outputs
+
+
 @pytest.mark.parametrize("extra", ["a text", ["a list"], 5, {"workflow": {"x": [float("nan")]}}], ids=repr)
 def test_odd_extra_data_of_a_program_costs_no_film(comfy, service, key, take, extra):
     graph, film = text_to_video(comfy.object_info, take=take)
-    body = {"prompt": graph, "client_id": comfy.client_id, "extra_data": {"extra_pnginfo": extra}}
-    answer = comfy._http.post(f"{comfy.url}/prompt", content=json.dumps(body))
-    run = Run(comfy, comfy._listener, answer.json()["prompt_id"]).wait()
+    run = queue(comfy, graph, extra_data={"extra_pnginfo": extra})
     assert len(film_paths(comfy, run, film.fetch)) == 1
 
 
@@ -174,7 +187,7 @@ def test_the_same_purchase_from_three_nodes_survives_the_cancel_of_its_prompt(co
     add_film(graph, take=take)
     add_film(graph, take=take)
     run = comfy.begin(graph)
-    wait_for_request(service, "videoInference")
+    wait_for_requests(service, "videoInference")
     comfy.interrupt()
     run.wait()
     again = comfy.run(graph)
