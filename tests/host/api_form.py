@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+from .widgets import widget_values
+
 WITHOUT_CODE = ("Note", "MarkdownNote", "Reroute", "PrimitiveNode")
 """Nodes that exist in the page alone."""
 MUTED, BYPASSED = 2, 4
@@ -43,21 +44,7 @@ def _widgets(node: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[st
     values = node.get("widgets_values", [])
     if isinstance(values, Mapping):
         return dict(values)
-    # a page may save buttons behind the widgets: `strict` would refuse an upload button
-    return dict(pair for pair in zip(_widget_names(object_info[node["type"]]), values, strict=False) if pair[0])
-
-
-def _widget_names(info: Mapping[str, Any]) -> Iterator[str]:
-    """Name the widgets of a node in their order; "" is a widget the page added, whose value is not sent."""
-    for group, names in info["input_order"].items():
-        for name in names:
-            kind, options = (*info["input"][group][name], {})[:2]
-            if group == "hidden" or options.get("forceInput"):
-                continue
-            if isinstance(kind, list) or kind in WIDGET_TYPES:
-                yield name
-                if options.get("control_after_generate"):
-                    yield ""
+    return widget_values(object_info[node["type"]], values)
 
 
 def _links(

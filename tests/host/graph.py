@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from .widgets import widget_values
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Graph(dict[str, Any]):
         """Add a node, by the name of its class, and return it for linking."""
         info = self._info[class_type]
         node = Node(str(len(self) + 1), tuple(info["output_name"]))
-        self[node.id] = {"class_type": class_type, "inputs": {**dict(_defaults(info)), **inputs}}
+        self[node.id] = {"class_type": class_type, "inputs": {**widget_values(info), **inputs}}
         return node
 
     def change(self, node: Node, **inputs: Any) -> Graph:
@@ -39,13 +41,3 @@ class Graph(dict[str, Any]):
         changed.update({name: {**entry, "inputs": dict(entry["inputs"])} for name, entry in self.items()})
         changed[node.id]["inputs"].update(inputs)
         return changed
-
-
-def _defaults(info: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for group in ("required", "optional"):
-        for name, (kind, *options) in info["input"].get(group, {}).items():
-            values = kind if isinstance(kind, list) else (options[0] if options else {}).get("options")
-            if options and "default" in options[0]:
-                yield name, options[0]["default"]
-            elif values:
-                yield name, values[0]

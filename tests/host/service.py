@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from kling.nodes.runware.simulator import Simulator
@@ -22,15 +23,20 @@ def channels(service: Simulator) -> list[str]:
     return [exchange.channel for exchange in list(service.requests)]
 
 
-def wait_for_request(service: Simulator, channel: str, timeout: float = 30.0) -> None:
-    """Wait until the service is asked this.
+def wait_for_requests(service: Simulator, *wanted: str, timeout: float = 30.0) -> None:
+    """Wait until the service has been asked all these, in this order, with anything else between them.
 
     Raises:
         TimeoutError: it was not, within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
-    while channel not in channels(service):
+    while not _in_order(wanted, channels(service)):
         if time.monotonic() > deadline:
-            msg = f"The service was asked {channels(service)} within {timeout} s, but not {channel}."
+            msg = f"The service was asked {channels(service)} within {timeout} s, not {wanted}."
             raise TimeoutError(msg)
         time.sleep(0.01)
+
+
+def _in_order(wanted: Sequence[str], asked: Sequence[str]) -> bool:
+    rest = iter(asked)
+    return all(channel in rest for channel in wanted)

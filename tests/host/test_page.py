@@ -26,9 +26,16 @@ def test_the_page_queues_an_example_as_the_tests_post_it(comfy, page, path):
     workflow = json.loads(path.read_text(encoding="utf-8"))
     queued = page.evaluate(LOAD, workflow)
     posted = api_form(workflow, comfy.object_info)
-    assert {name: node["inputs"] for name, node in queued.items()} == {
+    assert {name: known(node, comfy.object_info) for name, node in queued.items()} == {
         name: node["inputs"] for name, node in posted.items()
     }
+
+
+def known(node, object_info):
+    """Leave out what the page still knows of an input that this ComfyUI no longer has."""
+    inputs = object_info[node["class_type"]]["input"]
+    names = {name for group in inputs.values() for name in group}
+    return {name: value for name, value in node["inputs"].items() if name.split(".")[0] in names}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -7,7 +7,7 @@ import pytest
 
 from host.comfy import Comfy
 from host.films import film_paths, text_to_video
-from host.service import KEY, purchases, wait_for_request
+from host.service import KEY, purchases, wait_for_requests
 
 WORKFLOW = {"nodes": [], "links": []}
 
@@ -35,7 +35,7 @@ def aftermath(served, environment, tmp_path_factory):
     with Comfy(tmp_path_factory.mktemp("killed"), env=environment) as comfy:
         graph, film = text_to_video(comfy.object_info, "a ship in a bottle")
         comfy.begin(graph, workflow=WORKFLOW)
-        wait_for_request(service, "getResponse")
+        wait_for_requests(service, "videoInference", "getResponse")
         comfy.kill()
         comfy.start()
         run = comfy.run(graph, workflow=WORKFLOW)

@@ -16,7 +16,7 @@ from host.films import Film, text_to_video
 from host.footage import render
 from host.graph import Graph
 from host.run import PromptRefused, Run
-from host.service import purchases, wait_for_request
+from host.service import purchases, wait_for_requests
 
 KEY = "canary-key-7d1f0c55e2a94b38"
 SIGNATURE = "canary-signature-93be21"
@@ -102,8 +102,8 @@ class Paths:
         self.service.requests.clear()
         self.service.faults = Faults().then([("job", {"kind": "slow", "seconds": 20.0})])
         run = self.comfy.begin(self.graph()[0], workflow=WORKFLOW)
-        wait_for_request(self.service, "getResponse")
-        wait_for_request(self.service, "videoInference")
+        wait_for_requests(self.service, "getResponse")
+        wait_for_requests(self.service, "videoInference")
         self.comfy.interrupt()
         return run.wait()
 

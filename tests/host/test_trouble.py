@@ -7,7 +7,7 @@ from kling.nodes.runware.simulator.faults import Faults
 
 from host.films import add_film, film_paths, text_to_video
 from host.run import PromptRefused
-from host.service import purchases, wait_for_request
+from host.service import purchases, wait_for_requests
 
 
 def test_a_missing_key_is_told_with_the_two_ways_to_set_it(comfy, service, take):
@@ -39,20 +39,20 @@ def test_a_failing_sibling_loses_nothing_of_the_other_purchase(comfy, service, k
 
 
 STAGES = {
-    "submit": ("videoInference", [("videoInference", {"kind": "slow_answer", "seconds": 0.8})]),
-    "poll": ("getResponse", []),
-    "download": ("download", [("download", {"kind": "drip", "count": 1024, "seconds": 0.5})]),
+    "submit": (["videoInference"], [("videoInference", {"kind": "slow_answer", "seconds": 0.8})]),
+    "poll": (["videoInference", "getResponse"], []),
+    "download": (["download"], [("download", {"kind": "drip", "count": 1024, "seconds": 0.5})]),
 }
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_cancel_is_obeyed_within_a_second_and_the_purchase_is_kept(comfy, service, key, take, stage):
-    channel, faults = STAGES[stage]
+    asked, faults = STAGES[stage]
     service.service.latency = 4.0
     service.faults.then(faults)
     graph, film = text_to_video(comfy.object_info, take=take)
     run = comfy.begin(graph)
-    wait_for_request(service, channel)
+    wait_for_requests(service, *asked)
     pressed = time.monotonic()
     comfy.interrupt()
     run.wait()
