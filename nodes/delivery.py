@@ -74,7 +74,7 @@ def deliver(  # noqa: PLR0913
             raise
         raise StorageError(
             f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}).",
-            billing="What was paid for is safe in the state folder.",
+            billing="What was paid for is safe in ComfyUI's user/__kling folder.",
             task_uuid=record.task_uuid,
             next_step=f"Free space or mend the folder's rights. {COLLECT}",
         ) from None

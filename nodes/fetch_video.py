@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NODE = "KlingFetchVideo"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
 WAIT_MINUTES = 45
-SAFE = "What was paid for is safe."
+SAFE = "What was paid for is safe in ComfyUI's user/__kling folder."
 CHOICE = ("skip_first_frames", "select_every_nth", "frame_load_cap")
 LARGEST_NUMBER = 2_147_483_647
 UNLINKED = object()

@@ -78,6 +78,6 @@ def test_a_full_disk_is_told_with_uuid_and_leaves_nothing(place, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(film, "remux", full)
-    with pytest.raises(StorageError, match=f"No space left on device.*safe in the state folder.*{UUID}"):
+    with pytest.raises(StorageError, match=f"No space left on device.*safe in ComfyUI.s user/__kling folder.*{UUID}"):
         deliver(place)
     assert list((place.output / "video").iterdir()) == []
