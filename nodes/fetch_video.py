@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import InputImpl, io, ui
 
-from . import beside, delivery, graph, host, purchase
+from . import beside, graph, host
 from .compat import known
 from .labels import label
 from .runware.errors import InputError, KlingError, StorageError, not_connectable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from . import delivery, purchase
     from .film import FilmInfo
     from .runware.journal import Film, Record
     from .runware.wire import Account
@@ -94,6 +95,8 @@ class KlingFetchVideo(io.ComfyNode):
 
 
 async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: Any) -> io.NodeOutput:
+    from . import purchase
+
     node_id = hidden.unique_id
     node = label(NODE, node_id)
     wanted = read(NODE, node, widgets)
@@ -132,7 +135,7 @@ def _results(
     account: Account, record: Record, wanted: dict[str, Any], *, metadata: dict[str, str], cancelled: Callable[[], bool]
 ) -> list[_Result]:
     """Write every film out first, then decode: what is paid lies complete on disk before a frame is touched."""
-    from . import film
+    from . import delivery, film, purchase
 
     journal = purchase.WIRE.journal(account)
     sources = [journal.films / str(each.file) for each in record.films]
@@ -248,6 +251,8 @@ def _check_output(prefix: str, node: str) -> None:
 
 
 def _task_uuid(task: purchase.Task | None, text: str | None, node: str) -> str:
+    from . import purchase
+
     if task is not None and not isinstance(task, purchase.Task):
         raise not_connectable(task, "KlingGenerate", node=node, field="task")
     if task is None and not text:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import beside, fanout, graph, host, pictures, purchase
+from . import beside, fanout, graph, host, pictures
 from .compat import known
 from .labels import label
 from .runware import limits
@@ -118,6 +118,7 @@ async def _make(
     node_id: str | None,
 ) -> io.NodeOutput:
     """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
+    from . import purchase
     from .runware import assemble
 
     frame_images, elements, reference_image, reference_video = sockets

@@ -106,7 +106,8 @@ def _host() -> None:
     import comfy.options
 
     comfy.options.enable_args_parsing()
-    import comfy_api.latest  # noqa: F401  loads torch, numpy and Pillow, which ComfyUI has loaded by then
+    import utils.extra_config  # noqa: F401  first, as in main.py: later another module has this name
+    import server  # noqa: F401, I001  ComfyUI's, with everything that it has loaded before it loads a pack
 
 
 def _load(path: Any) -> Any:

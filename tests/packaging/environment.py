@@ -1,6 +1,7 @@
-"""Virtual environments beside the one of the tests: `python environment.py <tools | lowest | python3.12 ...>`.
+"""Virtual environments beside the one of the tests: `python environment.py <tools | scaling | ...>`.
 
 tools        .venv/packaging: the registry's own programs, comfy-cli and comfy-test
+scaling      .venv/scaling: a queue and an object store, for docs/scaling-out
 lowest       .venv/lowest: the pack's lower bounds, on the oldest Python at hand
 python3.x    .venv/python3.x: the pack's requirements as they come today, on that Python
 
@@ -21,6 +22,9 @@ VENV = ROOT / ".venv"
 
 TOOLS = ("comfy-cli==1.23.0", "comfy-test==0.4.15")
 
+SCALING = ("rq==3.0.0", "redis==8.1.0", "httpx==0.28.1", "boto3==1.44.5", "moto[server]==5.2.5")
+"""What docs/scaling-out/requirements.txt asks for, and an S3 server."""
+
 FOR_TESTS = ("pytest>=9,<10", "pytest-xdist>=3.8,<4", "pytest-timeout>=2.4,<3", "hypothesis>=6.165,<7")
 """Ranges: the newest of them do not run on Python 3.10."""
 
@@ -34,6 +38,8 @@ def main(name: str) -> None:
     """Make the environment, unless it is there, and say where."""
     if name == "tools":
         made = make("packaging", sys.executable, TOOLS)
+    elif name == "scaling":
+        made = make("scaling", sys.executable, SCALING)
     elif name == "lowest":
         made = make("lowest", oldest_python(), (*lower_bounds(), AV_OF_COMFYUI, *FOR_TESTS))
     else:
