@@ -55,10 +55,32 @@ export async function restoreFilms() {
   if (!nodes.length) return;
   const answer = await api.fetchApi(`/history?max_items=${HISTORY_READ}`);
   if (!answer.ok) return;
-  const runs = Object.values(await answer.json()).filter((run) => isOpen(ownerOf(run.prompt[3])));
+  const now = settings(graph.serialize());
+  const runs = Object.values(await answer.json()).filter(({ prompt: [, , , extra] }) => {
+    return isOpen(ownerOf(extra)) && settings(extra.extra_pnginfo.workflow) === now;
+  });
   for (const run of runs.reverse()) {
     for (const [id, output] of Object.entries(run.outputs)) await restore(id, output);
   }
+}
+
+/**
+ * What a workflow says of films: as long as it says the same, its last films are those it makes.
+ * @param {any} workflow
+ */
+function settings({ nodes, definitions }) {
+  const inside = definitions?.subgraphs?.flatMap((/** @type {any} */ each) => each.nodes) ?? [];
+  const ours = [...nodes, ...inside].filter((each) => each.type.startsWith("Kling"));
+  return JSON.stringify(ours.map((each) => [String(each.id), each.type, ...values(each)]).sort());
+}
+
+/**
+ * The values of a saved node's own widgets; behind them may stand the words of its last run.
+ * @param {any} node
+ */
+function values({ inputs, widgets_values }) {
+  const own = inputs.filter((/** @type {any} */ each) => each.widget).length;
+  return widgets_values.slice(0, own);
 }
 
 /**

@@ -26,6 +26,10 @@ app.registerExtension({
 
   async init() {
     use(app, api);
+    rememberPurchases(api);
+    rememberFilms(api);
+    followOtherPages(api);
+    tellKeyFaults(api);
     const [i18n] = await Promise.all([
       api.getCustomNodesI18n().catch(() => ({})),
       fetchPrices(api).catch((error) => notify("warn", "Kling", String(error.message))),
@@ -34,10 +38,6 @@ app.registerExtension({
   },
 
   setup() {
-    rememberPurchases(api);
-    rememberFilms(api);
-    followOtherPages(api);
-    tellKeyFaults(api);
     api.addEventListener("graphChanged", refresh);
     app.extensionManager.registerSidebarTab(purchasesTab());
   },

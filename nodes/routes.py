@@ -49,8 +49,13 @@ def register() -> None:
         routes.get("/kling/purchases")(_answering(purchases))
 
 
-def prices(query: dict[str, str]) -> dict[str, Any]:  # noqa: ARG001  every question has one
-    """Give the table from which the page says what a film will cost, and the limits of a storyboard."""
+def prices(query: dict[str, str]) -> dict[str, Any]:
+    """Give the table from which the page says what a film will cost, and the limits of a storyboard.
+
+    `query` may hold `page`, the server's name for the page that asks: it hears of purchases from then on.
+    """
+    if query.get("page"):
+        host.listen(query["page"])
     return {
         "models": {
             title: {"price": str(profile.price), "price_with_sound": str(profile.price_with_sound)}

@@ -78,9 +78,12 @@ class Stage:
         return self.evaluate("return find(argument).map(each => each.badges.at(-1)().text)", kind)
 
     def _vue_badge(self, node_id: str) -> str:
-        text = self.node(node_id).inner_text()
-        lines = [line for line in text.split("\n") if " · " in line or line.startswith("@") or line in WORDS]
-        return lines[-1] if lines else ""
+        """Read the last of a node's badges; a node that is small on the screen has its words, but does not show them."""
+        words = self.node(node_id).evaluate(
+            "node => [...node.querySelectorAll('div, span')].filter(each => !each.children.length)"
+            ".map(each => each.textContent.trim())"
+        )
+        return next((text for text in reversed(words) if " · " in text or text.startswith("@") or text in WORDS), "")
 
     def node(self, node_id: str) -> Locator:
         """Find a Vue node."""
@@ -158,7 +161,10 @@ class Stage:
 
     def look(self) -> None:
         """Make the page look at what has changed, as it does after each key and click; a script gives none."""
-        self.evaluate("app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+        self.evaluate(
+            "const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;"
+            "(tracker.captureCanvasState ?? tracker.checkState).call(tracker)"
+        )
 
     def command(self, name: str) -> None:
         """Run one of the page's commands."""

@@ -25,10 +25,10 @@ def test_a_refused_input_marks_its_node(stage):
     stage.example("text to video")
     stage.set("KlingPrompt", "positive_prompt", "x")
     stage.run()
-    stage.page.get_by_text("2 to 2500").first.wait_for()
+    stage.until("return find('KlingPrompt')[0].has_errors || String(find('KlingPrompt')[0].id) in app.lastNodeErrors")
     stage.shoot("refused-input")
-    marked = stage.evaluate("return find('KlingPrompt')[0].has_errors || app.lastNodeErrors !== null")
-    assert marked
+    if not stage.newest:  # which shows the sentence in its panel
+        stage.page.get_by_text("2 to 2500").first.wait_for()
     close_dialogs(stage)
     forget_refusals(stage)
 

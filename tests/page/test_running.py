@@ -54,7 +54,7 @@ def test_several_films_come_all_and_each_can_be_played_alone(stage):
 def slow(served):
     """A service that takes its time."""
     service = served.simulator.service
-    usual, service.latency = service.latency, 8.0
+    usual, service.latency = service.latency, 30.0
     yield service
     service.latency = usual
 

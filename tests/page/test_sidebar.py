@@ -1,6 +1,9 @@
 """The Kling tab: what was bought, and what can be done with it."""
 
 import re
+from contextlib import contextmanager
+
+ROUTE = "**/kling/purchases*"
 
 
 def rehearsed(stage, take):
@@ -71,38 +74,45 @@ def test_the_tab_is_used_by_keyboard(stage):
     inside.locator(".kling-player").first.wait_for(state="detached")
 
 
+@contextmanager
+def answers(stage, answer):
+    """Answer the page's question here, in place of ComfyUI."""
+    stage.page.route(ROUTE, answer)
+    try:
+        yield stage.open_sidebar()
+    finally:
+        stage.page.unroute(ROUTE)
+
+
 def test_an_answer_that_does_not_come_is_told_and_can_be_asked_again(stage):
-    stage.page.route("**/kling/purchases*", lambda route: route.fulfill(status=500, json={"error": "No such folder."}))
-    inside = stage.open_sidebar()
-    inside.get_by_text("No such folder.").wait_for()
-    stage.shoot("sidebar-error")
-    stage.page.unroute("**/kling/purchases*")
+    with answers(stage, lambda route: route.fulfill(status=500, json={"error": "No such folder."})) as inside:
+        inside.get_by_text("No such folder.").wait_for()
+        stage.shoot("sidebar-error")
     inside.get_by_role("button", name="Try again").click()
     inside.get_by_text("No such folder.").wait_for(state="detached")
     stage.page.console_lines[:] = [line for line in stage.page.console_lines if "500" not in line]
 
 
 def test_ten_thousand_purchases_scroll_without_a_stutter(stage):
-    stage.page.route("**/kling/purchases*", answer_with_many)
-    inside = stage.open_sidebar()
-    inside.locator(".kling-row").nth(49).wait_for(state="attached")
-    slowest = stage.page.evaluate(SCROLL)
+    with answers(stage, answer_with_many) as inside:
+        inside.locator(".kling-row").nth(49).wait_for(state="attached")
+        frames = stage.page.evaluate(SCROLL)
     assert inside.locator(".kling-row").count() >= 1000
-    assert slowest < 400  # milliseconds of one frame on a busy machine
-    stage.page.unroute("**/kling/purchases*")
+    assert sorted(frames)[len(frames) // 2] < 100  # milliseconds, on a machine that draws without a graphics card
 
 
 SCROLL = """async () => {
   const box = document.querySelector('.kling-purchases');
-  let slowest = 0, before = performance.now();
+  const frames = [];
+  let before = performance.now();
   for (let frame = 0; frame < 600 && box.querySelectorAll('.kling-row').length < 1000; frame++) {
     box.querySelector('.kling-end').scrollIntoView();
     await new Promise(requestAnimationFrame);
     const now = performance.now();
-    if (frame > 5) slowest = Math.max(slowest, now - before);
+    frames.push(now - before);
     before = now;
   }
-  return slowest;
+  return frames;
 }"""
 
 
