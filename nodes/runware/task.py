@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 ATTEMPTS_MOST = 1_000
+ATTEMPTS_AHEAD = 2
 FOUND = "found"
 """Evidence of a purchase that this machine has no record of."""
 
@@ -85,6 +86,8 @@ class Purchase:
             seen_again = newest.state in ENDED_BADLY and await self._seen_again(newest)
             if newest.state in ENDED_BADLY and not seen_again:
                 newest = self._attempt(order, newest.attempt + 1)
+            if not newest.updated_at:
+                newest = await self._made_elsewhere(order, newest.attempt) or newest
             return await self._resume(newest, seen_again=seen_again)
 
     async def collect(self, task_uuid: str) -> Record:
@@ -111,6 +114,18 @@ class Purchase:
             record.attempt = attempt
             last = record
         return last
+
+    async def _made_elsewhere(self, order: Order, attempt: int) -> Record | None:
+        """Find a later attempt that another machine has made, or a journal since lost; asking is free.
+
+        Only the counter of refusals and failures can differ between two machines, and by little.
+        """
+        later = range(attempt + 1, attempt + 1 + ATTEMPTS_AHEAD)
+        sightings = await asyncio.gather(*(self.ask(order.uuid(each)) for each in later))
+        for each, sighting in zip(later, sightings):  # noqa: B905  3.10
+            if sighting is not None and (sighting.successes or sighting.pending):
+                return self._attempt(order, each)
+        return None
 
     def _attempt(self, order: Order, attempt: int) -> Record:
         return Record(task_uuid=order.uuid(attempt), attempt=attempt, created_at=self.journal.clock())

@@ -26,6 +26,9 @@ LOST_BEFORE = (
     "html",
 )
 
+ASKED_FIRST = (*[("getResponse", None)] * 3, ("getTaskDetails", None))
+"""The free questions before a first send: for this attempt, and for two later ones that another machine may have made."""
+
 
 def test_a_purchase_is_sent_once_billed_once_and_its_film_lies_in_the_state_folder():
     story = Story()
@@ -139,7 +142,7 @@ def test_no_connection_is_repeated_and_then_told_as_not_billed():
 
 def test_a_connection_that_fails_after_a_doubtful_send_is_still_doubt():
     story = Story(("videoInference", "lost_after"), *[("videoInference", "refused")] * 9,
-                  ("getResponse", None), ("getTaskDetails", None),
+                  *ASKED_FIRST,
                   *[("getResponse", "503")] * 40, *[("getTaskDetails", "503")] * 9)  # fmt: skip
     outcome = story.buy()
     assert outcome.end == "SubmissionUncertain"
@@ -153,7 +156,7 @@ def test_a_copy_is_given_up_in_time_to_arrive_while_the_first_job_must_still_run
     """The re-send that this forbids was billed under a service that refuses copies only while the first one runs."""
     late = Fault("late", seconds=10.0)
     story = Story(("videoInference", "lost_after"), *[("videoInference", late)] * 3,
-                  ("getResponse", None), ("getTaskDetails", None),
+                  *ASKED_FIRST,
                   *[("getResponse", "503")] * 60, *[("getTaskDetails", "503")] * 20,
                   dedupe="running", latency=35.0)  # fmt: skip
     story.buy()
@@ -169,7 +172,7 @@ def test_the_wish_to_wait_is_heard_when_it_fits_into_the_window():
 
 
 def test_a_clock_that_was_moved_closes_the_window():
-    story = Story(("videoInference", "lost_before"), ("getResponse", None), ("getResponse", {"kind": "hang"}))
+    story = Story(("videoInference", "lost_before"), *ASKED_FIRST, ("getResponse", "hang"))
 
     async def meddle():
         import asyncio
@@ -234,7 +237,7 @@ def test_partial_results_are_delivered_and_the_rest_is_named():
 
 
 def test_a_poll_that_fails_for_minutes_loses_nothing():
-    story = Story(("getResponse", None), ("getResponse", {"kind": "outage", "seconds": 600.0}))
+    story = Story(*ASKED_FIRST, ("getResponse", {"kind": "outage", "seconds": 600.0}))
     assert story.buy().end == "film"
     assert story.billed == 1
 
@@ -374,6 +377,20 @@ def test_a_uuid_collects_what_another_machine_bought():
     assert outcome.end == "film"
     assert outcome.record.task_uuid == task_uuid
     assert story.sends == 1
+
+
+def test_what_another_machine_bought_after_a_refusal_is_found_under_its_later_attempt():
+    """World 200328: refused there and bought again; here the first attempt's UUID was free, and was bought as well."""
+    story = Story(("videoInference", {"kind": "status", "status": 402}))
+    story.buy()
+    story.buy()
+    story.volume.names.clear()
+    story.volume.durable.clear()
+    story.restart()
+    outcome = story.buy()
+    assert outcome.end == "film"
+    assert outcome.record.attempt == 1
+    assert story.billed == 1
 
 
 def test_collecting_three_results_of_another_machine_waits_for_all_of_them():

@@ -30,12 +30,13 @@ def rotate_the_key(world: World, _volume: Volume, chance: Random) -> None:
 
 
 def damage_films(world: World, volume: Volume, chance: Random) -> None:
-    """Delete films, or flip a bit of them."""
+    """Delete films, or change a byte of them."""
     for path in volume.below("films"):
         data = bytes(volume.names[path].data)
         volume.drop(path)
         if data and chance.random() < 0.5:
-            volume.put(path, data[:-1] + bytes([data[-1] ^ 1]))
+            place = chance.randrange(len(data))
+            volume.put(path, data[:place] + bytes([data[place] ^ chance.randrange(1, 256)]) + data[place + 1 :])
             world.meddled.append(volume.names[path])
 
 

@@ -7,6 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from kling.nodes.runware.simulator import Fault, Faults
+from kling.nodes.runware.simulator.refusal import Refusal
+from kling.nodes.runware.simulator.service import Answer, Row, Service
 
 if TYPE_CHECKING:
     from kling.nodes.runware.simulator import Simulator
@@ -85,6 +87,27 @@ TABLES = {
 }  # fmt: skip
 
 
+STORM = 3.0
+MOST = 0.85
+"""Of all exchanges, at worst."""
+
+
+class ShyService(Service):
+    """A service that shows nothing of a task before it has ended: running and unknown look the same."""
+
+    def _poll(self, task: Row, now: float) -> Answer:
+        return Answer() if self._hides(task, now) else super()._poll(task, now)
+
+    def _details(self, task: Row, now: float) -> Answer:
+        if self._hides(task, now):
+            raise Refusal("taskNotFound", "No task found.", status=404)
+        return super()._details(task, now)
+
+    def _hides(self, task: Row, now: float) -> bool:
+        jobs = self.jobs.get(str(task.get("taskUUID")), ())
+        return any(now < job.ends for job in jobs) and not any(now >= job.ends for job in jobs)
+
+
 class Weather(Faults):
     """Draws a fault, or none, for every exchange. `force` scales all shares; `latest` seconds for late arrivals."""
 
@@ -92,6 +115,8 @@ class Weather(Faults):
         super().__init__()
         self.chance = chance
         self.force = force
+        self.stormy = chance.choice((None, None, None, "videoInference", "getResponse", "download"))
+        """The channel that has it worst."""
         self.simulator: Simulator
         self.drawn: set[str] = set()
 
@@ -99,7 +124,8 @@ class Weather(Faults):
         if channel not in TABLES or not self.force:
             return None
         names, weights = TABLES[channel]
-        if self.chance.random() >= min(0.9, self.force * sum(weights)):
+        force = self.force * (STORM if channel == self.stormy else 1.0)
+        if self.chance.random() >= min(MOST, force * sum(weights)):
             return None
         name = self.chance.choices(names, weights)[0]
         if channel.startswith("get") and (

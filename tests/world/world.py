@@ -22,7 +22,7 @@ from .disk import Volume
 from .mischief import DEEDS
 from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
-from .weather import Weather
+from .weather import ShyService, Weather
 
 if TYPE_CHECKING:
     from kling.nodes.runware.order import Order
@@ -52,6 +52,8 @@ class World:
         self.suffered: set[str] = set()
         self.ends: list[str] = []
         self.dedupe = DEDUPES[seed % 3]
+        self.usual = chance.choice((1.0, 40.0, 40.0))
+        """Seconds that most renders take beyond the fastest."""
         self.window = 0.0 if self.dedupe == "none" else 20.0
         self.weather = Weather(chance, chance.choice((0.0, 0.3, 1.0, 1.0, 2.0)))
         self.key = f"key-{seed:08d}-{chance.getrandbits(64):016x}"
@@ -60,6 +62,8 @@ class World:
             seed=seed, key=self.key, latency=self._latency, dedupe=self.dedupe, faults=self.weather, balance=1e6
         )
         self.weather.simulator = self.simulator
+        if chance.random() < 0.4:
+            self.simulator.service.__class__ = ShyService
         self.skew = 0.0
         self.layout = chance.choices(("one", "shared", "separate"), (70, 15, 15))[0]
         self.volumes = [Volume(self._clock) for _ in range(2 if self.layout == "separate" else 1)]
@@ -82,7 +86,7 @@ class World:
     # Its parts
 
     def _latency(self, _task: dict[str, Any]) -> float:
-        return FASTEST + min(self.chance.expovariate(1 / 40), 600.0)
+        return FASTEST + min(self.chance.expovariate(1 / self.usual), 600.0)
 
     def _clock(self) -> float:
         return EPOCH + self.loop.time() + self.skew

@@ -1,0 +1,107 @@
+"""The worlds are no proof if they notice nothing: each of these mistakes, made on purpose, must break some of them."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from kling.nodes.runware import doubt, download, fetching, identity, sending, task, waiting
+from kling.nodes.runware.journal import Journal, State
+from kling.nodes.runware.order import Order
+
+from world.disk import MemoryDisk
+from world.run import chunk
+
+PART = 50
+PARTS_MOST = 20
+
+
+def _new_uuid_on_doubt(patch):
+    patch.setattr(Order, "uuid", lambda *_: identity.task_uuid(secrets.token_hex(8), b"", 1, 0))
+    patch.setattr(Journal, "newest_attempt", lambda *_: None)
+
+
+def _window_without_end(patch):
+    def seconds(purchase):
+        return 30.0 if purchase.order and purchase.settings.resubmit_window and sending.is_spooled(purchase) else None
+
+    patch.setattr(doubt, "_seconds_to_repeat", seconds)
+
+
+def _no_settling(patch):
+    patch.setattr(doubt, "_has_settled", lambda purchase: purchase.order is not None)
+
+
+def _limited_is_not_sent(patch):
+    right = sending.hold
+
+    def hold(purchase, why):
+        if "429" in why and purchase.record.posts == 1:
+            sending._unsent(purchase, why, earlier=False)
+        else:
+            right(purchase, why)
+
+    patch.setattr(sending, "hold", hold)
+
+
+def _nothing_is_synced(patch):
+    patch.setattr(MemoryDisk, "sync_folder", lambda *_: None)
+
+
+def _record_after_sending(patch):
+    right = Journal.put
+    patch.setattr(Journal, "put", lambda self, record: record.state is State.SENDING or right(self, record))
+
+
+def _any_container_will_do(patch):
+    patch.setattr(download, "container_fault", lambda *_, **__: "")
+
+
+def _lengths_do_not_matter(patch):
+    patch.setattr(download, "container_fault", lambda *_, **__: "")
+    patch.setattr(download, "_length", lambda _: None)
+
+
+def _films_are_never_looked_at_again(patch):
+    async def whole(_purchase):
+        return True
+
+    patch.setattr(fetching, "is_whole", whole)
+
+
+def _first_failure_is_final(patch):
+    patch.setattr(waiting, "_all_known", lambda purchase, sighting, _watch: bool(
+        len(purchase.record.films) >= purchase.record.number_results or sighting.failures))  # fmt: skip
+
+
+def _gone_at_once(patch):
+    async def patiently(purchase, film):
+        try:
+            await fetching._fetch_film(purchase, film)
+        except (fetching.Gone, fetching.NotReady):
+            return False
+        return True
+
+    patch.setattr(fetching, "_fetch_patiently", patiently)
+
+
+def _failed_attempts_are_never_asked_about(patch):
+    async def never(*_):
+        return False
+
+    patch.setattr(task.Purchase, "_seen_again", never)
+
+
+MISTAKES = {
+    name.strip("_").replace("_", " "): made for name, made in list(globals().items()) if name.startswith("_") and name[1] != "_"
+}
+
+
+@pytest.mark.parametrize("make", MISTAKES.values(), ids=MISTAKES)
+def test_the_worlds_notice_a_mistake(monkeypatch, make):
+    make(monkeypatch)
+    for part in range(PARTS_MOST):
+        failed = chunk(part * PART, PART)[2]
+        if failed:
+            break
+    assert failed, "nobody noticed"
