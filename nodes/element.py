@@ -87,7 +87,7 @@ class KlingElement(io.ComfyNode):
         from .runware import draft
 
         node = label("KlingElement", cls.hidden.unique_id)
-        widgets = {
+        widgets: dict[str, Any] = {
             "element_id": element_id,
             "description": description,
             "tags": tags,

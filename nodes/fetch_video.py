@@ -96,13 +96,14 @@ class KlingFetchVideo(io.ComfyNode):
 
 async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: Any) -> io.NodeOutput:
     from . import purchase
+    from .runware.wire import WIRE
 
     node_id = hidden.unique_id
     node = label(NODE, node_id)
     wanted = read(NODE, node, widgets)
     task_uuid = _task_uuid(task, wanted["task_uuid"], node)
     account = await purchase.account_of(task_uuid, rehearsal=task.rehearsal if task else None)
-    ticket = purchase.WIRE.collect(account, task_uuid)
+    ticket = WIRE.collect(account, task_uuid)
     record = await purchase.attend(ticket, node_id=node_id, minutes=WAIT_MINUTES)
     try:
         with _stop_with_the_node() as stopped:
@@ -135,9 +136,10 @@ def _results(
     account: Account, record: Record, wanted: dict[str, Any], *, metadata: dict[str, str], cancelled: Callable[[], bool]
 ) -> list[_Result]:
     """Write every film out first, then decode: what is paid lies complete on disk before a frame is touched."""
-    from . import delivery, film, purchase
+    from . import delivery, film
+    from .runware.wire import WIRE
 
-    journal = purchase.WIRE.journal(account)
+    journal = WIRE.journal(account)
     sources = [journal.films / str(each.file) for each in record.films]
     infos = [film.probe(source) for source in sources]
     abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos, strict=True)]

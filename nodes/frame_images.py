@@ -94,7 +94,7 @@ class KlingFrameImages(io.ComfyNode):
         from .runware import draft
 
         node = label("KlingFrameImages", cls.hidden.unique_id)
-        widgets = {
+        widgets: dict[str, Any] = {
             "first_frame_source": first_frame_source,
             "last_frame_source": last_frame_source,
             "encoding": encoding,

@@ -120,6 +120,7 @@ async def _make(
     """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
     from . import purchase
     from .runware import assemble
+    from .runware.wire import WIRE
 
     frame_images, elements, reference_image, reference_video = sockets
     node = settings.node
@@ -132,7 +133,7 @@ async def _make(
         fanout.check(await siblings.count(), where.settings.max_fanout, planned, node)
     lines += assemble.warnings(request) + _notes(prompt, settings)
     pictures.tell(lines, node=node, node_id=node_id)
-    ticket = purchase.WIRE.buy(where, _order(request, settings, planned, where.key))
+    ticket = WIRE.buy(where, _order(request, settings, planned, where.key))
     record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes)
     host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
     task = purchase.Task(record.task_uuid, where.rehearsal)

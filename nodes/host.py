@@ -32,7 +32,8 @@ def interrupt() -> BaseException:
     """Make the exception that tells ComfyUI that a node stopped because of Cancel."""
     from comfy.model_management import InterruptProcessingException
 
-    return InterruptProcessingException()
+    stop: BaseException = InterruptProcessingException()
+    return stop
 
 
 def execution() -> tuple[str, str]:
@@ -174,7 +175,8 @@ def listens_locally() -> bool:
     return all(address.strip() in {"127.0.0.1", "::1", "localhost"} for address in addresses)
 
 
-def _server():  # noqa: ANN202  PromptServer, known only inside ComfyUI
+def _server() -> Any:
+    """Give ComfyUI's server; None where there is none."""
     try:
         from server import PromptServer
     except ImportError:

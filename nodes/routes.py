@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import host
 from .runware import limits
+from .runware.checks import LARGEST_INTEGER
 from .runware.errors import KlingError
-from .runware.fields import LARGEST_INTEGER
 from .runware.profiles import PROFILES
 from .runware.settings import is_loopback
 
@@ -145,7 +145,7 @@ def _answering(question: Callable[[dict[str, str]], dict[str, Any]]) -> Any:
     """Make the handler of a question: refused to foreigners, asked in a thread, told as JSON."""
     from aiohttp import web
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> Any:
         refused = foreign(dict(request.headers), local=host.listens_locally())
         if refused:
             return _told(web, {"error": refused}, REFUSED)
@@ -160,7 +160,7 @@ def _answering(question: Callable[[dict[str, str]], dict[str, Any]]) -> Any:
     return answer
 
 
-def _told(web: Any, content: dict[str, Any], status: int = 200) -> web.Response:
+def _told(web: Any, content: dict[str, Any], status: int = 200) -> Any:
     return web.Response(
         text=json.dumps(content, ensure_ascii=False), content_type="application/json", status=status, headers=HEADERS
     )

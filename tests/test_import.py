@@ -21,7 +21,7 @@ def tree(path):
 
 
 def at_import(node):
-    """Everything that runs when a module is imported: no function's body, and nothing that only a type checker reads."""
+    """What runs when a module is imported: no function's body, and nothing that only a type checker reads."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             continue

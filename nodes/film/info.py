@@ -44,7 +44,6 @@ class FilmInfo:
     seconds: float
     """Length of the picture track."""
     codec: str
-    pixel_format: str
     rotation: int
     """Degrees counterclockwise by which a player turns the stored pictures: 0, 90, 180 or 270."""
     has_audio: bool
@@ -75,7 +74,6 @@ def probe(path: Path) -> FilmInfo:
             frame_count=count,
             seconds=seconds or float(count / rate),
             codec=stream.codec_context.name,
-            pixel_format=frame.format.name,
             rotation=rotation,
             has_audio=audio is not None,
             sample_rate=int(audio.rate or 0) if audio else 0,

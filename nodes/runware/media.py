@@ -9,7 +9,6 @@ Each has an `identity`: what the film depends on, and nothing of how the bytes w
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import re
@@ -78,11 +77,6 @@ class Picture:
     def identity(self) -> str:
         """The pixels' hash."""
         return f"sha256:{self.pixels_sha256}"
-
-    @property
-    def data_uri(self) -> str:
-        """The picture as the request carries it."""
-        return f"data:{self.mime_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
 @dataclass(frozen=True)

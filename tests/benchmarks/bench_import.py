@@ -34,9 +34,7 @@ def steps(rounds: int) -> int:
 def run(rounds: int, step: Callable[[str], None]) -> Iterator[str]:
     """Measure, and yield the table."""
     results = side_by_side({name: ("bench_import", name, ()) for name in JOBS}, rounds=rounds, step=step)
-    rows = [
-        [JOBS[name], f"{runs.median() * 1000:.0f}", runs.over(results["pack"])] for name, runs in results.items()
-    ]
+    rows = [[JOBS[name], f"{runs.median() * 1000:.0f}", runs.over(results["pack"])] for name, runs in results.items()]
     spent = results["pack"].median()
     told = "within" if spent < BUDGET else "ABOVE"
     head = ["what", "ms (median)", "time / the pack"]
@@ -106,8 +104,8 @@ def _host() -> None:
     import comfy.options
 
     comfy.options.enable_args_parsing()
+    import server  # noqa: F401  ComfyUI's, with everything that it has loaded before it loads a pack
     import utils.extra_config  # noqa: F401  first, as in main.py: later another module has this name
-    import server  # noqa: F401, I001  ComfyUI's, with everything that it has loaded before it loads a pack
 
 
 def _load(path: Any) -> Any:

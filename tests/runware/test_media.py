@@ -131,13 +131,6 @@ def test_jpeg_keeps_full_colour_resolution():
     assert picture.mime_type == "image/jpeg"
 
 
-def test_a_data_uri_carries_the_encoded_bytes():
-    picture = encode(noise())
-    head, _, body = picture.data_uri.partition(",")
-    assert head == "data:image/png;base64"
-    assert media.base64.b64decode(body) == picture.data
-
-
 def test_identity_is_the_pixels_whatever_the_encoding():
     pixels = noise()
     identities = {encode(pixels, encoding=encoding).identity for encoding in ("png", "jpeg", "webp")}

@@ -16,7 +16,6 @@ class Model:
     """One model of the service. Prices are micro-dollars for a second of one result."""
 
     name: str
-    slug: str
     sizes: tuple[tuple[int, int], ...]
     silent: int
     sounding: int
@@ -26,21 +25,18 @@ class Model:
 MODELS: dict[str, Model] = {
     "klingai:kling-video@3-standard": Model(
         "kling video 3.0 standard",
-        "klingai-video-3-0-standard",
         ((1280, 720), (960, 960), (720, 1280)),
         84_000,
         126_000,
     ),
     "klingai:kling-video@3-pro": Model(
         "kling video 3.0 pro",
-        "klingai-video-3-0-pro",
         ((1920, 1080), (1440, 1440), (1080, 1920)),
         112_000,
         168_000,
     ),
     "klingai:kling-video@3-4k": Model(
         "kling video 3.0 4k",
-        "klingai-video-3-0-4k",
         ((3840, 2160), (2880, 2880), (2160, 3840)),
         420_000,
         420_000,

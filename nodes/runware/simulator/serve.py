@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from .simulator import Simulator
 
 ADMIN = "/_simulator/"
-LONGEST_HEAD = 65_536
 SHOWN = 200
 
 
