@@ -10,12 +10,14 @@ RUN := .venv/bin/python -P
 # one file, or one name: make test TESTS=tests/test_media.py ARGS="-k png"
 TESTS ?= tests
 ARGS ?=
-# how many seeded worlds: make soak SEEDS=10000
+# how many seeded worlds, and how many kills at each step: make soak SEEDS=10000 KILLS=5
 SEEDS ?= 1000
+KILLS ?= 50
 
+COVERING := tests/runware tests/world tests/film tests/test_bad_inputs.py tests/test_graph.py tests/test_routes.py
 ALONE := runware film test_bad_inputs.py test_graph.py test_compat.py test_installed.py
 
-.PHONY: setup setup-packaging demo test test-lowest check bench soak clean
+.PHONY: setup setup-packaging setup-scaling demo test test-lowest check coverage mutate bench soak clean
 
 setup: .venv/ready
 
@@ -32,7 +34,13 @@ setup-packaging: .venv/packaging/ready
 .venv/packaging/ready: tests/packaging/environment.py
 	"$(PYTHON)" tests/packaging/environment.py tools
 
-test: setup setup-packaging
+# A queue and an object store for the render farm of docs/scaling-out: tests/scaling. Redis itself is the system's.
+setup-scaling: .venv/scaling/ready
+
+.venv/scaling/ready: tests/packaging/environment.py
+	"$(PYTHON)" tests/packaging/environment.py scaling
+
+test: setup setup-packaging setup-scaling
 	@$(RUN) -m pytest $(TESTS) -n 2 --dist loadgroup $(ARGS)
 
 # The parts that need no ComfyUI, with the oldest versions the pack allows on the oldest Python at hand
@@ -44,15 +52,24 @@ test-python3.%:
 	@cd tests && "$$("$(PYTHON)" packaging/environment.py python3.$*)" -m pytest $(ALONE) -n 2 $(ARGS)
 
 check: setup
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy nodes/runware
+	@$(RUN) tests/check.py
+
+# Lines and branches of nodes/runware that the tests without a ComfyUI run
+coverage: setup
+	@rm -f .venv/coverage*
+	@$(RUN) -m coverage run --rcfile tests/coverage.ini -m pytest $(COVERING) -n 2 -q $(ARGS)
+	@$(RUN) -m coverage combine --rcfile tests/coverage.ini --quiet
+	@$(RUN) -m coverage report --rcfile tests/coverage.ini --fail-under 95
+
+# Small mistakes put into the code that guards the money, one after the other: do the tests notice?
+mutate: setup
+	@$(RUN) tests/mutate $(ARGS)
 
 bench: setup
 	@$(RUN) tests/benchmarks
 
 soak: setup
-	@$(RUN) tests/world --seeds $(SEEDS)
+	@$(RUN) tests/world --seeds $(SEEDS) --kills $(KILLS)
 
 clean:
 	rm -rf .venv output build tests/.pytest_cache .mypy_cache .ruff_cache .hypothesis
