@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +28,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder in TOGETHER & {item.path.relative_to(ROOT / "tests").parts[0]}:
             item.add_marker(folder)
             item.add_marker(pytest.mark.xdist_group(folder))
+
+
+@contextlib.contextmanager
+def _without_the_browsers_loop(item: pytest.Item) -> Iterator[None]:
+    """Let a test run a loop of its own: while a browser is open, Playwright's counts as running in this thread."""
+    running = None if item.get_closest_marker("page") else asyncio._get_running_loop()
+    if running is None:
+        yield
+        return
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(running)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Make a test's fixtures outside of the browser's loop."""
+    with _without_the_browsers_loop(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run a test outside of the browser's loop."""
+    with _without_the_browsers_loop(item):
+        return (yield)
