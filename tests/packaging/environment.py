@@ -2,6 +2,7 @@
 
 tools        .venv/packaging: the registry's own programs, comfy-cli and comfy-test
 scaling      .venv/scaling: a queue and an object store, for docs/scaling-out
+mutate       .venv/mutate: cosmic-ray, for tests/mutate
 lowest       .venv/lowest: the pack's lower bounds, on the oldest Python at hand
 python3.x    .venv/python3.x: the pack's requirements as they come today, on that Python
 
@@ -25,6 +26,8 @@ TOOLS = ("comfy-cli==1.23.0", "comfy-test==0.4.15")
 SCALING = ("rq==3.0.0", "redis==8.1.0", "httpx==0.28.1", "boto3==1.44.5", "moto[server]==5.2.5")
 """What docs/scaling-out/requirements.txt asks for, and an S3 server."""
 
+MUTATE = ("cosmic-ray>=8.3,<9",)
+
 FOR_TESTS = ("pytest>=9,<10", "pytest-xdist>=3.8,<4", "pytest-timeout>=2.4,<3", "hypothesis>=6.165,<7")
 """Ranges: the newest of them do not run on Python 3.10."""
 
@@ -40,6 +43,8 @@ def main(name: str) -> None:
         made = make("packaging", sys.executable, TOOLS)
     elif name == "scaling":
         made = make("scaling", sys.executable, SCALING)
+    elif name == "mutate":
+        made = make("mutate", sys.executable, MUTATE)
     elif name == "lowest":
         made = make("lowest", oldest_python(), (*lower_bounds(), AV_OF_COMFYUI, *FOR_TESTS))
     else:
