@@ -50,22 +50,28 @@ def tear_records(world: World, volume: Volume, chance: Random) -> None:
 
 def delete_records(world: World, volume: Volume, _chance: Random) -> None:
     """Delete what was recorded of every purchase."""
-    world.suffered.add("journal")
     for path in volume.below("tasks"):
         volume.drop(path)
+    _note_loss(world, volume)
 
 
 def delete_the_index(world: World, volume: Volume, _chance: Random) -> None:
     """Delete what leads from an intent to its newest attempt."""
-    world.suffered.add("journal")
     for path in volume.below("intents"):
         volume.drop(path)
+    _note_loss(world, volume)
 
 
 def delete_the_journal(world: World, volume: Volume, chance: Random) -> None:
     """Delete both."""
     delete_records(world, volume, chance)
     delete_the_index(world, volume, chance)
+
+
+def _note_loss(world: World, volume: Volume) -> None:
+    world.suffered.add("journal")
+    if not volume.below("tasks") and not volume.below("intents"):
+        world.suffered.add("whole journal")
 
 
 DEEDS = (

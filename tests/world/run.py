@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -63,13 +64,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1_000, help="how many worlds")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--kills", type=int, default=0, help="then kill real processes, so often at each step")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, help="replay this one world")
     parser.add_argument("--verbose", action="store_true", help="with --seed: tell its story")
     given = parser.parse_args()
     if given.seed is not None:
         return replay(given.seed, verbose=given.verbose)
-    return _many(given.start, given.seeds, given.jobs)
+    return _many(given.start, given.seeds, given.jobs) or (given.kills and _kill(given.kills))
+
+
+def _kill(times: int) -> int:
+    tests = [str(TESTS / "world" / "test_processes.py"), "-q", "-p", "no:randomly", "--timeout=7200"]
+    environment = {**os.environ, "KLING_TEST_KILLS": str(times)}
+    return subprocess.run([sys.executable, "-P", "-m", "pytest", *tests], env=environment, check=False).returncode
 
 
 def _many(start: int, seeds: int, jobs: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
-from kling.nodes.runware import doubt, download, fetching, identity, sending, task, waiting
+from kling.nodes.runware import doubt, download, fetching, identity, sending, waiting
 from kling.nodes.runware.journal import Journal, State
 from kling.nodes.runware.order import Order
 
@@ -85,15 +85,10 @@ def _gone_at_once(patch):
     patch.setattr(fetching, "_fetch_patiently", patiently)
 
 
-def _failed_attempts_are_never_asked_about(patch):
-    async def never(*_):
-        return False
-
-    patch.setattr(task.Purchase, "_seen_again", never)
-
-
 MISTAKES = {
-    name.strip("_").replace("_", " "): made for name, made in list(globals().items()) if name.startswith("_") and name[1] != "_"
+    name.strip("_").replace("_", " "): made
+    for name, made in list(globals().items())
+    if name.startswith("_") and name[1] != "_"
 }
 
 

@@ -281,7 +281,7 @@ class World:
         seen["films not delivered at the end"] = sum(end != "film" for end in self.final)
         seen["paid for two attempts, as a failure became a film later"] = self.paid_again
         seen["exempt: journal lost and key rotated"] = self._other_name()
-        seen["exempt: two machines, no dedupe"] = self.layout == "separate" and self.dedupe == "none"
+        seen["exempt: two machines or no journal, and no help from the service"] = self._allowed_double()
         return seen
 
     def _other_name(self) -> bool:
@@ -289,8 +289,13 @@ class World:
         return "key" in self.suffered and ("journal" in self.suffered or self.layout == "separate")
 
     def _allowed_double(self) -> bool:
-        """Two machines that share nothing have only the service between them; A1 fails if it refuses no copy."""
-        return self.layout == "separate" and self.dedupe == "none"
+        """Whether nothing but the service could have prevented a second job, and it did not.
+
+        Two machines, or a machine and its earlier self whose whole journal is gone, have only the service between
+        them: it must refuse a running task's UUID (A1) and show what it runs.
+        """
+        alone = self.layout == "separate" or "whole journal" in self.suffered
+        return alone and (self.dedupe == "none" or isinstance(self.simulator.service, ShyService))
 
     def _changed_its_mind(self, task_uuids: list[str]) -> bool:
         """Whether the service called each of these failed, and made a film of it after all."""

@@ -4,9 +4,11 @@ A job is {"folder", "base_url", "key", "take", "kill_at"}; a line may hold sever
 `kill_at` is the number of the step at which the process kills itself with SIGKILL; every step has a name.
 """
 
+# ruff: noqa: E402  the pack is put on the path first
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+importlib.import_module("conftest")  # puts the pack on the path, under the name kling
 
 import httpx
 from kling.nodes.runware.client import Client
@@ -25,7 +28,6 @@ from kling.nodes.runware.order import Timing
 from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.task import Purchase
 
-import conftest  # noqa: F401  puts the pack on the path
 from world.orders import KINDS, order
 
 TIMING = Timing(
