@@ -57,7 +57,7 @@ export async function restoreFilms() {
   if (!answer.ok) return;
   const now = settings(graph.serialize());
   const runs = Object.values(await answer.json()).filter(({ prompt: [, , , extra] }) => {
-    return isOpen(ownerOf(extra)) && settings(extra.extra_pnginfo.workflow) === now;
+    return isOpen(ownerOf(extra)) && same(now, settings(extra.extra_pnginfo.workflow));
   });
   for (const run of runs.reverse()) {
     for (const [id, output] of Object.entries(run.outputs)) await restore(id, output);
@@ -65,22 +65,27 @@ export async function restoreFilms() {
 }
 
 /**
- * What a workflow says of films: as long as it says the same, its last films are those it makes.
+ * Our nodes in a saved workflow, by their id.
  * @param {any} workflow
+ * @returns {Map<string, any>}
  */
 function settings({ nodes, definitions }) {
   const inside = definitions?.subgraphs?.flatMap((/** @type {any} */ each) => each.nodes) ?? [];
   const ours = [...nodes, ...inside].filter((each) => each.type.startsWith("Kling"));
-  return JSON.stringify(ours.map((each) => [String(each.id), each.type, ...values(each)]).sort());
+  return new Map(ours.map((each) => [String(each.id), each.widgets_values ?? []]));
 }
 
 /**
- * The values of a saved node's own widgets; behind them may stand the words of its last run.
- * @param {any} node
+ * Whether two workflows make the same films. Behind a node's own values may stand the words of its
+ * last run, in one of them or in both.
+ * @param {Map<string, any[]>} one
+ * @param {Map<string, any[]>} other
  */
-function values({ inputs, widgets_values }) {
-  const own = inputs.filter((/** @type {any} */ each) => each.widget).length;
-  return widgets_values.slice(0, own);
+function same(one, other) {
+  return [...one].every(([id, values]) => {
+    const others = other.get(id);
+    return others && values.every((value, index) => !(index in others) || others[index] === value);
+  });
 }
 
 /**

@@ -76,7 +76,7 @@ CHECKS = {
 TOOLS = ROOT / "node_modules" / ".bin"
 
 
-@pytest.mark.skipif(not TOOLS.is_dir(), reason="`npm ci` was not run: the tools that check the page's code are not here.")
+@pytest.mark.skipif(not TOOLS.is_dir(), reason="`npm ci` was not run: no tools for the page's code.")
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_check_of_the_page_s_code_finds_nothing(check):
     program, *arguments = CHECKS[check]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +73,14 @@ class Stage:
         return workflow
 
     def badges(self, kind: str) -> list[str]:
-        """Read the badges of a kind of node: in Vue nodes as they stand in the page, on the canvas as it draws them."""
+        """Read the badges of a kind of node: as they stand in the page, or as the canvas draws them."""
         if self.vue:
             ids = self.evaluate("return find(argument).map(each => String(each.id))", kind)
             return [self._vue_badge(each) for each in ids]
         return self.evaluate("return find(argument).map(each => each.badges.at(-1)().text)", kind)
 
     def _vue_badge(self, node_id: str) -> str:
-        """Read the last of a node's badges; a node that is small on the screen has its words, but does not show them."""
+        """Read the last of a node's badges; a node that is small on the screen has its words, but hides them."""
         words = self.node(node_id).evaluate(
             "node => [...node.querySelectorAll('div, span')].filter(each => !each.children.length)"
             ".map(each => each.textContent.trim())"
@@ -122,7 +124,8 @@ class Stage:
     def words(self, kind: str) -> str:
         """Read the line of a running node."""
         return self.evaluate(
-            "const line = find(argument)[0]?.widgets?.find(each => each.name.startsWith('$$')); return line?.value ?? ''",
+            "const line = find(argument)[0]?.widgets?.find(each => each.name.startsWith('$$'));"
+            "return line?.value ?? ''",
             kind,
         )
 
@@ -191,6 +194,13 @@ class Stage:
 
 
 WORDS = ("whole film",)
+
+_takes = itertools.count(int(time.time()))
+
+
+def new_take() -> int:
+    """Give a take that nobody has bought."""
+    return next(_takes)
 
 
 def read_example(name: str) -> dict[str, Any]:

@@ -84,7 +84,8 @@ def test_badges_follow_copies_and_undo(stage):
     stage.look()
     stage.command("Comfy.Undo")
     stage.wait_for_badge("KlingGenerate", "$0.42 · 5 s · 1 film")
-    stage.evaluate("app.canvas.selectNodes(find('KlingPrompt')); app.canvas.copyToClipboard(); app.canvas.pasteFromClipboard()")
+    stage.evaluate("app.canvas.selectNodes(find('KlingPrompt'))")
+    stage.evaluate("app.canvas.copyToClipboard(); app.canvas.pasteFromClipboard()")
     stage.look()
     stage.until("return find('KlingPrompt').length === 2")
     assert stage.badges("KlingPrompt") == ["whole film", "whole film"]

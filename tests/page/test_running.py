@@ -3,6 +3,7 @@
 import pytest
 
 from host.page import open_page
+from page.stage import new_take
 
 FILM = "return app.nodeOutputs && Object.values(app.nodeOutputs).some(each => each.images?.length === argument)"
 
@@ -16,7 +17,7 @@ def short(stage, **widgets):
 
 
 def test_a_rehearsal_tells_what_it_does_and_plays_its_film(stage):
-    short(stage, take=11)
+    short(stage, take=new_take())
     stage.run()
     stage.wait_for_words("KlingGenerate", "")
     stage.wait_for_film()
@@ -26,7 +27,7 @@ def test_a_rehearsal_tells_what_it_does_and_plays_its_film(stage):
 
 
 def test_after_a_reload_the_film_plays_again_and_its_task_is_known(stage):
-    short(stage, take=12)
+    short(stage, take=new_take())
     stage.run()
     stage.wait_for_film()
     stage.wait_until_idle()
@@ -39,7 +40,7 @@ def test_after_a_reload_the_film_plays_again_and_its_task_is_known(stage):
 
 
 def test_several_films_come_all_and_each_can_be_played_alone(stage):
-    short(stage, take=13, number_results=2)
+    short(stage, take=new_take(), number_results=2)
     stage.run()
     stage.wait_for_film()
     stage.wait_until_idle()
@@ -60,7 +61,7 @@ def slow(served):
 
 
 def test_words_go_on_after_a_reload_in_the_middle(stage, key, slow):
-    short(stage, take=14, mode="generate")
+    short(stage, take=new_take(), mode="generate")
     stage.run()
     stage.wait_for_words("KlingGenerate", "so far")
     stage.reload()
@@ -71,7 +72,7 @@ def test_words_go_on_after_a_reload_in_the_middle(stage, key, slow):
 
 
 def test_a_second_page_sees_the_words_and_the_film(stage, key, slow):
-    short(stage, take=15, mode="generate")
+    short(stage, take=new_take(), mode="generate")
     workflow = stage.evaluate("return app.rootGraph.serialize()")
     second = open_page(stage.page.context.browser, stage.comfy, vue_nodes=stage.vue)
     try:
@@ -88,7 +89,7 @@ def test_a_second_page_sees_the_words_and_the_film(stage, key, slow):
 
 
 def test_cancel_leaves_a_purchase_that_can_be_collected(stage, key, slow):
-    short(stage, take=16, mode="generate")
+    short(stage, take=new_take(), mode="generate")
     stage.run()
     stage.wait_for_words("KlingGenerate", "so far")
     stage.command("Comfy.Interrupt")

@@ -3,6 +3,8 @@
 import re
 from contextlib import contextmanager
 
+from page.stage import new_take
+
 ROUTE = "**/kling/purchases*"
 
 
@@ -25,11 +27,12 @@ def test_nothing_bought_is_said(stage):
 
 def test_a_purchase_appears_while_the_tab_is_open_and_can_be_collected(stage, key):
     inside = stage.open_sidebar()
+    take = new_take()
     stage.example("text to video")
-    for name, value in {"duration": 3, "take": 21, "mode": "generate"}.items():
+    for name, value in {"duration": 3, "take": take, "mode": "generate"}.items():
         stage.set("KlingGenerate", name, value)
     stage.run()
-    row = inside.locator(".kling-row").filter(has_text="take 21")
+    row = inside.locator(".kling-row").filter(has_text=f"take {take}")
     row.get_by_text("ready").wait_for(timeout=60_000)
     stage.wait_until_idle()
     row.locator("video").wait_for(state="attached")
@@ -48,19 +51,20 @@ def test_a_purchase_appears_while_the_tab_is_open_and_can_be_collected(stage, ke
 
 
 def test_a_film_opens_its_workflow(stage):
-    rehearsed(stage, 22)
+    take = new_take()
+    rehearsed(stage, take)
     stage.clear()
     inside = stage.open_sidebar()
     inside.get_by_label("Show").select_option("rehearsals")
-    row = inside.locator(".kling-row").filter(has_text="take 22")
+    row = inside.locator(".kling-row").filter(has_text=f"take {take}")
     row.locator(".kling-head").click()
     row.get_by_role("button", name="Open its workflow").click()
     stage.until("return find('KlingGenerate').length === 1")
-    assert stage.value("KlingGenerate", "take") == 22
+    assert stage.value("KlingGenerate", "take") == take
 
 
 def test_the_tab_is_used_by_keyboard(stage):
-    rehearsed(stage, 23)
+    rehearsed(stage, new_take())
     inside = stage.open_sidebar()
     inside.get_by_label("Show").select_option("rehearsals")
     head = inside.locator(".kling-head").first
