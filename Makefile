@@ -41,7 +41,7 @@ setup-scaling: .venv/scaling/ready
 	"$(PYTHON)" tests/packaging/environment.py scaling
 
 test: setup setup-packaging setup-scaling
-	@$(RUN) -m pytest $(TESTS) -n 2 --dist loadgroup $(ARGS)
+	@$(RUN) -m pytest $(TESTS) -n 2 $(ARGS)
 
 # The parts that need no ComfyUI, with the oldest versions the pack allows on the oldest Python at hand
 test-lowest:

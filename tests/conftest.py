@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,17 +19,32 @@ _pack = types.ModuleType("kling")
 _pack.__path__ = [str(ROOT)]
 sys.modules.setdefault("kling", _pack)
 
-TOGETHER = {"host", "page"}
+TOGETHER = ("host", "page")
 """Folders whose tests share what is dear to start; each is also the name of a marker."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of such a folder in one process."""
+    """Mark the tests of these folders."""
     for item in items:
-        for folder in TOGETHER & {item.path.relative_to(ROOT / "tests").parts[0]}:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        if folder in TOGETHER:
             item.add_marker(folder)
-            item.add_marker(pytest.mark.xdist_group(folder))
+
+
+class Together(LoadScopeScheduling):
+    """Give each of these folders to one process as a whole, and every other test to whoever is free.
+
+    pytest-xdist 3.8 knows groups of its own (`--dist loadgroup`), but they have no effect with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/", maxsplit=1)[0]
+        return folder if folder in TOGETHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    """Deal the tests out to the processes."""
+    return Together(config, log)
 
 
 @contextlib.contextmanager
