@@ -9,6 +9,7 @@ export COMFYUI_PATH COMFYUI_PYTHON
 RUN := .venv/bin/python -P
 # one file, or one name: make test TESTS=tests/test_media.py ARGS="-k png"
 TESTS ?= tests
+APART := page packaging scaling
 ARGS ?=
 # how many seeded worlds, and how many kills at each step: make soak SEEDS=10000 KILLS=5
 SEEDS ?= 1000
@@ -17,7 +18,7 @@ KILLS ?= 50
 COVERING := tests/runware tests/world tests/film tests/test_bad_inputs.py tests/test_graph.py tests/test_routes.py
 ALONE := runware film test_bad_inputs.py test_graph.py test_compat.py test_installed.py
 
-.PHONY: setup setup-packaging setup-scaling demo test test-lowest check coverage mutate bench soak clean
+.PHONY: setup setup-packaging setup-scaling demo test test-page test-packaging test-scaling test-lowest check coverage mutate bench soak clean
 
 setup: .venv/ready
 
@@ -40,8 +41,21 @@ setup-scaling: .venv/scaling/ready
 .venv/scaling/ready: tests/packaging/environment.py
 	"$(PYTHON)" tests/packaging/environment.py scaling
 
-test: setup setup-packaging setup-scaling
-	@$(RUN) -m pytest $(TESTS) -n 2 $(ARGS)
+# What every change is judged by; the dearer tests have a command each below
+test: setup
+	@$(RUN) -m pytest $(TESTS) -n 2 $(APART:%=--ignore=tests/%) $(ARGS)
+
+# The page in a real browser: both renderers, the host's frontend and the newest; a quarter of an hour
+test-page: setup
+	@$(RUN) -m pytest tests/page $(ARGS)
+
+# The archive as users get it, judged by comfy-cli and comfy-test and started in odd places
+test-packaging: setup setup-packaging
+	@$(RUN) -m pytest tests/packaging $(ARGS)
+
+# The render farm of docs/scaling-out; needs redis-server
+test-scaling: setup setup-scaling
+	@$(RUN) -m pytest tests/scaling $(ARGS)
 
 # The parts that need no ComfyUI, with the oldest versions the pack allows on the oldest Python at hand
 test-lowest:
