@@ -72,10 +72,10 @@ class Paths:
         return self.run([("job", {"kind": "fail", "text": f"Upload to {HOOK} failed."})])
 
     def unreadable_answer(self) -> Run:
-        return self.run([("getResponse", "html")] * 3)
+        return self.run([("getResponse", "html")] * 30)
 
     def broken_connection(self) -> Run:
-        return self.run([("getResponse", "reset_before")] * 3)
+        return self.run([("getResponse", "reset_before")] * 30)
 
     def hostile_address_of_the_film(self) -> Run:
         host = self.service.service.host

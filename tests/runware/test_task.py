@@ -27,7 +27,7 @@ LOST_BEFORE = (
 )
 
 ASKED_FIRST = (*[("getResponse", None)] * 3, ("getTaskDetails", None))
-"""The free questions before a first send: for this attempt, and for two later ones that another machine may have made."""
+"""The free questions before a first send: this attempt, and two later ones that another machine may have made."""
 
 
 def test_a_purchase_is_sent_once_billed_once_and_its_film_lies_in_the_state_folder():
