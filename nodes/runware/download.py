@@ -283,10 +283,10 @@ def container_fault(file: BinaryIO, size: int, container: str, *, announced: boo
     if container == "webm":
         if head[:4] != EBML:
             return "the file is no WEBM film"
-        return _parts_fault(file, size, _element, needed=SEGMENT, announced=announced)
+        return _parts_fault(file, size, _element, needed={SEGMENT}, announced=announced)
     if head[4:8] not in {b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"}:
         return "the file is no MP4 or MOV film"
-    return _parts_fault(file, size, _box, needed=b"moov", announced=announced)
+    return _parts_fault(file, size, _box, needed={b"moov", b"mdat"}, announced=announced)
 
 
 def _parts_fault(
@@ -294,11 +294,12 @@ def _parts_fault(
     size: int,
     read: Callable[[bytes], tuple[bytes, int | None] | None],
     *,
-    needed: bytes,
+    needed: set[bytes],
     announced: bool,
 ) -> str:
     """Walk over the outermost parts. `read` gives a part's kind and length (None: to the file's end) from its head."""
-    kinds, offset = set(), 0
+    kinds: set[bytes] = set()
+    offset = 0
     for _ in range(PARTS_MOST):
         if offset == size:
             break
@@ -310,7 +311,10 @@ def _parts_fault(
         offset = size if part[1] is None else offset + part[1]
         if offset > size:
             return "the film is cut or damaged"
-    return "" if offset == size and needed in kinds else "the film has no index"
+    if offset != size or not needed <= kinds:
+        return "the film has no index, or no pictures"
+    # Fragments follow each other without a count: after any of them a cut file looks whole.
+    return "" if announced or b"moof" not in kinds else "the film's length was not announced"
 
 
 def _box(head: bytes) -> tuple[bytes, int | None] | None:

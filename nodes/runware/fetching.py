@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
 from . import tell
 from .download import Gone, NotReady, save
-from .errors import DownloadError, StorageError
+from .errors import DownloadError, KlingError, StorageError
 from .journal import Film, Journal, State
 
 if TYPE_CHECKING:
     from .task import Purchase
+
+GONE = "resultGone"
 
 
 async def fetch_early(purchase: Purchase) -> None:
@@ -36,8 +39,9 @@ async def fetch(purchase: Purchase) -> None:
         purchase.journal.put(record)
         raise tell.ended(record)
     for film in missing:
-        record.failures.append({"code": "resultGone", "message": f"film {film.video_uuid} is no longer there"})
+        record.failures.append({"code": GONE, "message": f"film {film.video_uuid} is not there"})
         record.films.remove(film)
+        record.gone.append(film)
     record.move(State.COMMITTED)
     purchase.journal.put(record)
     purchase.journal.forget(record.task_uuid, "urls")
@@ -100,11 +104,30 @@ async def is_whole(purchase: Purchase) -> bool:
         if not await purchase.journal.disk.offload(_intact, purchase.journal, film):
             film.file = film.size = film.sha256 = None
     if all(film.file for film in purchase.record.films):
+        if purchase.record.gone:
+            await _look_for_gone(purchase)
         return True
     purchase.record.move(State.RESULT)
     purchase.journal.put(purchase.record)
     await _refresh(purchase)
     return False
+
+
+async def _look_for_gone(purchase: Purchase) -> None:
+    """Try once more what could not be fetched when the other films were; what is still not there is no error."""
+    record = purchase.record
+    with contextlib.suppress(KlingError):
+        sighting = await purchase.ask(record.task_uuid)
+        shown = {} if sighting is None else purchase.addresses(sighting.successes)
+        purchase.urls.update(shown)
+        for film in [film for film in record.gone if film.video_uuid in shown]:
+            with contextlib.suppress(Gone, NotReady):
+                await _fetch_film(purchase, film)
+                record.gone.remove(film)
+                record.films.append(film)
+                words = f"film {film.video_uuid} is not there"
+                record.failures = [each for each in record.failures if each.get("message") != words]
+                purchase.journal.put(record)
 
 
 def _container(url: str) -> str:

@@ -92,8 +92,13 @@ class Disk:
 
     def names(self, folder: Path) -> list[str]:
         """List a folder; one that does not exist is empty."""
+        return [name for name, _ in self.listing(folder)]
+
+    def listing(self, folder: Path) -> list[tuple[str, float]]:
+        """List a folder with the times of the last changes; one that does not exist is empty."""
         try:
-            return [path.name for path in folder.iterdir()]
+            with os.scandir(folder) as entries:
+                return [(entry.name, entry.stat(follow_symlinks=False).st_mtime) for entry in entries]
         except FileNotFoundError:
             return []
 

@@ -133,6 +133,8 @@ class Record(BaseModel):
     """What proved that the service has it."""
     finished_at: float | None = None
     films: list[Film] = Field(default_factory=list)
+    gone: list[Film] = Field(default_factory=list)
+    """Results that could not be fetched when the others were; asked for again by every later run."""
     failures: list[dict[str, str]] = Field(default_factory=list)
     """`code` and `message` of what failed, in the service's words."""
     deliveries: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -141,7 +143,7 @@ class Record(BaseModel):
     @property
     def billed(self) -> float | None:
         """USD the service reported, over all results; None when it reported none."""
-        costs = [film.cost for film in self.films if film.cost is not None]
+        costs = [film.cost for film in (*self.films, *self.gone) if film.cost is not None]
         return round(sum(costs), 6) if costs else None
 
     @property
@@ -277,13 +279,21 @@ class Journal:
 
     def uuids(self) -> list[str]:
         """List every task that has a record, also one that was put aside as unreadable."""
-        stems = {name.rpartition(".")[0] for name in self.disk.names(self.tasks) if name.endswith((".json", ".bad"))}
-        return sorted(stem for stem in stems if UUID_PATTERN.fullmatch(stem))
+        return sorted(self.changes())
+
+    def changes(self) -> dict[str, float]:
+        """Give when each task's record changed last, also one's that was put aside as unreadable."""
+        changes: dict[str, float] = {}
+        for name, changed in self.disk.listing(self.tasks):
+            stem, _, kind = name.rpartition(".")
+            if kind in {"json", "bad"} and UUID_PATTERN.fullmatch(stem):
+                changes[stem] = max(changed, changes.get(stem, changed))
+        return changes
 
     def newest(self, most: int | None = None) -> Iterator[Record]:
         """Read the records, last changed first."""
-        stamped = [(self.disk.stat(self.path(name)), name) for name in self.uuids()]
-        for _, name in sorted(((status[1], name) for status, name in stamped if status), reverse=True)[:most]:
+        changes = self.changes()
+        for name in sorted(changes, key=lambda name: (changes[name], name), reverse=True)[:most]:
             record = self.get(name)
             if record is not None:
                 yield record
@@ -298,11 +308,8 @@ class Journal:
         now = datetime.fromtimestamp(self.clock(), timezone.utc).astimezone()
         start = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         total = Decimal(0)
-        for name in self.uuids():
-            status = self.disk.stat(self.path(name)) or self.disk.stat(self.path(name, "bad"))
-            if status is None or status[1] < start:
-                continue
-            record = self.get(name) if name != apart_from else None
+        for name, changed in self.changes().items():
+            record = self.get(name) if changed >= start and name != apart_from else None
             if record is not None and (record.last_sent_at or 0) >= start:
                 if record.spent is None:
                     return None

@@ -289,9 +289,9 @@ class Purchase:
 
     def keep(self, rows: list[Row]) -> None:
         """Write new results down, addresses first: a paid result must not be lost before its download."""
-        known = {film.video_uuid for film in self.record.films}
+        known = {film.video_uuid for film in (*self.record.films, *self.record.gone)}
         named = {_film_name(row): row for row in rows}
-        urls = {name: row.video_url for name, row in named.items()}
+        urls = self.addresses(rows)
         if any(self.urls.get(name) != url for name, url in urls.items()):
             self.urls = {**self.journal.urls(self.record.task_uuid), **self.urls, **urls}
             self.journal.put_urls(self.record.task_uuid, self.urls)
@@ -303,6 +303,10 @@ class Purchase:
         if fresh:
             self.record.films += fresh
             self.journal.put(self.record)
+
+    def addresses(self, rows: list[Row]) -> dict[str, str]:
+        """Give where each result lies, by the name of its film."""
+        return {_film_name(row): row.video_url for row in rows}
 
     async def _look_for_expired(self) -> None:
         """Ask once more for what the service had forgotten; its word stands."""

@@ -91,7 +91,11 @@ def test_a_run_of_one_output_is_not_held_up_by_an_unfinished_part_of_the_graph(c
 def test_odd_extra_data_of_a_program_costs_no_film(comfy, service, key, take, extra):
     graph, film = text_to_video(comfy.object_info, take=take)
     run = queue(comfy, graph, extra_data={"extra_pnginfo": extra})
-    assert len(film_paths(comfy, run, film.fetch)) == 1
+    try:
+        assert len(film_paths(comfy, run, film.fetch)) == 1
+    finally:
+        # ComfyUI hands NaN on in /history, which no page can read from then on.
+        comfy._http.post(f"{comfy.url}/history", json={"clear": True})
 
 
 def test_nodes_of_a_subgraph_are_named_by_their_whole_id(comfy, service, key, take):

@@ -138,6 +138,22 @@ def test_a_file_cut_anywhere_and_announced_nowhere_never_gets_its_name(tmp_path,
         assert nothing_left(tmp_path)
 
 
+def test_a_file_cut_after_its_index_never_gets_its_name(tmp_path):
+    """World 8824: announced nowhere and cut between two boxes, `ftyp` and `moov` passed for a film."""
+    length = MP4.index(b"mdat") - 4
+    host = Host(*[{"body": MP4[:length], "headers": {"Content-Length": None}}] * 9)
+    with pytest.raises(NotReady, match="no pictures"):
+        fetch(host, tmp_path / "film.mp4")
+    assert nothing_left(tmp_path)
+
+
+def test_a_film_in_fragments_needs_an_announced_length(tmp_path):
+    film = MP4 + b"\0\0\0\x08moof" + b"\0\0\0\x08mdat"
+    assert fetch(Host(film=film), tmp_path / "film.mp4").size == len(film)
+    with pytest.raises(NotReady, match="not announced"):
+        fetch(Host(*[{"headers": {"Content-Length": None}}] * 9, film=film), tmp_path / "other.mp4")
+
+
 def test_a_cut_that_goes_on_as_another_file_is_begun_anew(tmp_path):
     other = tiny_film.render({"taskUUID": "y"}, 0)
 

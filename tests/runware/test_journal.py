@@ -169,6 +169,17 @@ def test_the_days_sum_counts_what_was_or_may_have_been_spent(journal):
     assert journal.spent_today() is None
 
 
+def test_records_are_listed_last_changed_first(journal):
+    for number, age in ((0, 30), (1, 10), (2, 20)):
+        journal.put(bought(number))
+        os.utime(journal.path(UUIDS[number]), (NOON - age, NOON - age))
+    journal.path(UUIDS[3]).write_bytes(b"torn")
+    os.utime(journal.path(UUIDS[3]), (NOON, NOON))
+    (journal.tasks / "notes.json").write_text("no record")
+    assert [record.task_uuid for record in journal.newest()] == [UUIDS[3], UUIDS[1], UUIDS[2], UUIDS[0]]
+    assert [record.task_uuid for record in journal.newest(1)] == [UUIDS[3]]
+
+
 def test_an_upload_is_remembered_for_less_long_than_the_service_keeps_it(tmp_path):
     now = [NOON]
     journal = Journal(tmp_path, clock=lambda: now[0])

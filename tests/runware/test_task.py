@@ -478,6 +478,21 @@ def test_a_film_that_is_gone_for_good_is_told_as_expired():
     assert story.record().state is State.EXPIRED
 
 
+def test_one_film_of_three_that_was_not_there_is_fetched_by_a_later_run():
+    """World 4227: it answered 404 for two minutes, was dropped, and never asked for again."""
+    story = Story(*[("download", None)] * 2, *[("download", "404")] * 40)
+    outcome = story.buy(Kind(results=3))
+    assert outcome.end == "film"
+    assert [len(outcome.record.films), len(outcome.record.gone)] == [2, 1]
+    assert outcome.record.billed == pytest.approx(1.26)
+    story.simulator.faults = type(story.simulator.faults)()
+    outcome = story.buy(Kind(results=3))
+    assert [len(outcome.record.films), len(outcome.record.gone)] == [3, 0]
+    assert not outcome.record.failures
+    assert len(story.films()) == 3
+    assert (story.sends, story.billed) == (1, 1)
+
+
 def test_a_reference_film_is_uploaded_once_for_its_content():
     story = Story(("mediaStorage", "lost_before"), ("mediaStorage", "unfinished"))
     assert story.buy(Kind(clip=True)).end == "film"

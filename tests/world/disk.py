@@ -150,9 +150,9 @@ class MemoryDisk(Disk):
         self._do("remove")
         self.volume.names.pop(path, None)
 
-    def names(self, folder: Path) -> list[str]:
-        self._do("names")
-        return [path.name for path in self.volume.names if path.parent == folder]
+    def listing(self, folder: Path) -> list[tuple[str, float]]:
+        self._do("listing")
+        return [(path.name, node.changed) for path, node in self.volume.names.items() if path.parent == folder]
 
     def stat(self, path: Path) -> tuple[int, float] | None:
         self._do("stat")

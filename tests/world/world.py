@@ -257,7 +257,8 @@ class World:
                 self.fail(f"I1: {task_uuid} was billed {billed} times")
         for attempts in self.sent.values():
             paid = [task_uuid for task_uuid in attempts if self.simulator.billed(task_uuid)]
-            if len(paid) > 1 and not self._changed_its_mind(paid[:-1]) and not self.suffered & {"journal", "key"}:
+            allowed = self._allowed_double() or self._changed_its_mind(paid[:-1]) or self.suffered & {"journal", "key"}
+            if len(paid) > 1 and not allowed:
                 self.fail(f"I1: {len(paid)} attempts at one purchase were billed")
             self.paid_again += len(paid) > 1
 
