@@ -18,7 +18,7 @@ KILLS ?= 50
 COVERING := tests/runware tests/world tests/film tests/test_bad_inputs.py tests/test_graph.py tests/test_routes.py
 ALONE := runware film test_bad_inputs.py test_graph.py test_compat.py test_installed.py
 
-.PHONY: setup setup-packaging setup-scaling demo test test-page test-packaging test-scaling test-lowest check coverage mutate bench soak clean
+.PHONY: setup setup-packaging setup-scaling setup-mutate demo test test-page test-packaging test-scaling test-lowest check coverage mutate bench soak clean
 
 setup: .venv/ready
 
@@ -40,6 +40,12 @@ setup-scaling: .venv/scaling/ready
 
 .venv/scaling/ready: tests/packaging/environment.py
 	"$(PYTHON)" tests/packaging/environment.py scaling
+
+# cosmic-ray, which makes the mistakes of `make mutate`
+setup-mutate: .venv/mutate/ready
+
+.venv/mutate/ready: tests/packaging/environment.py
+	"$(PYTHON)" tests/packaging/environment.py mutate
 
 # What every change is judged by; the dearer tests have a command each below
 test: setup
@@ -76,7 +82,7 @@ coverage: setup
 	@$(RUN) -m coverage report --rcfile tests/coverage.ini --fail-under 95
 
 # Small mistakes put into the code that guards the money, one after the other: do the tests notice?
-mutate: setup
+mutate: setup setup-mutate
 	@$(RUN) tests/mutate $(ARGS)
 
 bench: setup

@@ -3,8 +3,8 @@
     python tests/mutate                       a sample of every module
     python tests/mutate verdict --sample 0    all of one
 
-Works on a copy of the tree, with cosmic-ray from an environment of its own (made on first use). Mistakes that live are
-printed as they stand in the code: each is either one that changes nothing, or a test that is missing.
+Works on a copy of the tree, with cosmic-ray from an environment of its own (`make setup-mutate`). Mistakes that live
+are printed as they stand in the code: each is either one that changes nothing, or a test that is missing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = ROOT / "tests" / "packaging" / "environment.py"
+TOOL = ROOT / ".venv" / "mutate" / "bin" / "cosmic-ray"
 
 TESTS = {
     "verdict": "tests/runware/test_verdict.py tests/runware/test_response.py",
     "journal": "tests/runware/test_journal.py tests/runware/test_ledger.py",
+    "task": "tests/runware/test_task.py",
     "doubt": "tests/runware/test_task.py",
 }
 """Module of nodes/runware -> the tests that are to notice."""
@@ -39,14 +40,12 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", default=[*TESTS], help=", ".join(TESTS))
     parser.add_argument("--sample", type=int, default=60, help="mistakes for each module; 0: all there are")
     wanted = parser.parse_args()
-    made = subprocess.run([sys.executable, str(ENVIRONMENT), "mutate"], check=True, stdout=subprocess.PIPE, text=True)
-    tool = Path(made.stdout.strip()).with_name("cosmic-ray")
     for module in wanted.modules:
         with tempfile.TemporaryDirectory() as folder:
-            mutate(module, Path(folder), tool, wanted.sample)
+            mutate(module, Path(folder), wanted.sample)
 
 
-def mutate(module: str, folder: Path, tool: Path, sample: int) -> None:
+def mutate(module: str, folder: Path, sample: int) -> None:
     """Try a module's mistakes in a copy of the tree."""
     for name in ("nodes", "tests", "__init__.py", "pyproject.toml"):
         source = ROOT / name
@@ -64,20 +63,20 @@ name = "local"
 """,
         encoding="utf-8",
     )
-    run(tool, folder, "init", "cosmic.toml", "found.sqlite")
+    run(folder, "init", "cosmic.toml", "found.sqlite")
     possible, tried = choose(folder / "found.sqlite", sample)
-    run(tool, folder, "baseline", "cosmic.toml")
-    run(tool, folder, "exec", "cosmic.toml", "found.sqlite")
-    report(module, possible, tried, run(tool, folder, "dump", "found.sqlite"))
+    run(folder, "baseline", "cosmic.toml")
+    run(folder, "exec", "cosmic.toml", "found.sqlite")
+    report(module, possible, tried, run(folder, "dump", "found.sqlite"))
 
 
-def run(tool: Path, folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str) -> str:
     """Run cosmic-ray.
 
     Raises:
         SystemExit: it failed; so does `baseline` when the tests fail before any mistake was made.
     """
-    done = subprocess.run([str(tool), *command], cwd=folder, check=False, capture_output=True, text=True)
+    done = subprocess.run([str(TOOL), *command], cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"cosmic-ray {command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

@@ -62,7 +62,7 @@ def make(name: str, python: str, requirements: tuple[str, ...]) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         run(python, "-m", "venv", str(folder))
         run(str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
-        stamp.write_text(wanted)
+    stamp.write_text(wanted)
     return interpreter
 
 
