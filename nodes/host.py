@@ -10,9 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-STATE_FOLDER_NAME = "__kling"
-"""ComfyUI serves no folder of its user directory whose name begins with two underscores."""
-
 logger = logging.getLogger("kling")
 
 _listening: dict[str, Any] = {}
@@ -116,6 +113,8 @@ def temp_folder() -> Path:
 def state_folder() -> Path:
     """The folder for records, films and the key file: below ComfyUI's user folder, not reachable over HTTP."""
     import folder_paths
+
+    from .runware.settings import STATE_FOLDER_NAME
 
     return Path(folder_paths.get_user_directory()) / STATE_FOLDER_NAME
 

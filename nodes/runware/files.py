@@ -96,11 +96,12 @@ class Disk:
 
     def listing(self, folder: Path) -> list[tuple[str, float]]:
         """List a folder with the times of the last changes; one that does not exist is empty."""
-        try:
-            with os.scandir(folder) as entries:
-                return [(entry.name, entry.stat(follow_symlinks=False).st_mtime) for entry in entries]
-        except FileNotFoundError:
-            return []
+        found = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # another process has just renamed or removed it
+                    found.append((entry.name, entry.stat(follow_symlinks=False).st_mtime))
+        return found
 
     def stat(self, path: Path) -> tuple[int, float] | None:
         """Give (size in bytes, time of the last change), or None when there is no such file."""

@@ -19,6 +19,8 @@ class Page:
 
     records: list[Record]
     total: int
+    unreadable: int
+    """Records that cannot be read, which are on neither page nor sum; the purchases themselves can be collected."""
     waiting: int
     """Purchases whose films are still to come."""
     today: Decimal
@@ -35,6 +37,7 @@ class _Line:
     sent_at: float
     cost: Decimal
     waiting: bool
+    readable: bool = True
 
 
 @dataclass
@@ -55,27 +58,26 @@ class Ledger:
         return Page(
             records=records,
             total=len(names),
+            unreadable=len(self._lines) - len(names),
             waiting=sum(line.waiting for line in self._lines.values()),
             today=self._spent(midnight.timestamp()),
             month=self._spent(midnight.replace(day=1).timestamp()),
         )
 
     def _names(self) -> list[str]:
-        """List all tasks, last changed first; read those that changed since they were read."""
+        """List all tasks that can be read, last changed first; read those that changed since they were read."""
         lines = {}
-        for name in self.journal.uuids():
-            status = self.journal.disk.stat(self.journal.path(name))
-            if status is None:
-                continue
+        for name, changed in self.journal.changes().items():
             line = self._lines.get(name)
-            lines[name] = line if line and line.changed == status[1] else self._read(name, status[1])
+            lines[name] = line if line and line.changed == changed else self._read(name, changed)
         self._lines = lines
-        return sorted(lines, key=lambda name: (lines[name].changed, name), reverse=True)
+        readable = (name for name, line in lines.items() if line.readable)
+        return sorted(readable, key=lambda name: (lines[name].changed, name), reverse=True)
 
     def _read(self, name: str, changed: float) -> _Line:
         record = self._record(name)
         if record is None:
-            return _Line(changed, 0.0, Decimal(0), waiting=False)
+            return _Line(changed, 0.0, Decimal(0), waiting=False, readable=False)
         paid = Decimal(0) if record.state in NOT_PAID else cost(record)
         return _Line(changed, record.last_sent_at or 0.0, paid, waiting=record.state in WAITING)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_BASE_URL = "https://api.runware.ai/v1"
+STATE_FOLDER_NAME = "__kling"
+"""Below ComfyUI's user folder; ComfyUI serves nothing there whose name begins with two underscores."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 RESUBMIT_WINDOW_MOST = 25.0
 """Seconds. A re-send must arrive while the fastest render still runs (35 s) less the latest delivery (10 s)."""

@@ -119,6 +119,25 @@ def test_what_is_not_there_is_none_or_empty(tmp_path):
     assert (disk.free(tmp_path) or 1) > 0
 
 
+def test_a_file_that_vanishes_while_a_folder_is_listed_hides_no_other(tmp_path, monkeypatch):
+    """An empty list would be an empty day to the budget."""
+    for name in ("one", "two", "three"):
+        (tmp_path / name).touch()
+    look = os.scandir
+
+    class Vanishing:
+        def __enter__(self):
+            found = sorted(look(tmp_path), key=lambda entry: entry.name)
+            (tmp_path / "one").unlink()
+            return found
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(os, "scandir", lambda _: Vanishing())
+    assert [name for name, _ in Disk().listing(tmp_path)] == ["three", "two"]
+
+
 @pytest.fixture
 def disk():
     made = Disk()

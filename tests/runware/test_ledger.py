@@ -95,3 +95,12 @@ def test_looking_changes_nothing_not_even_a_record_that_cannot_be_read(journal):
     page = Ledger(journal).page(0, 50)
     assert len(page.records) == 1
     assert sorted(path.name for path in journal.tasks.iterdir()) == before
+
+
+def test_records_that_cannot_be_read_are_counted_and_left_as_they_are(journal):
+    bought(journal, 1)
+    journal.path("00000000-0000-4000-8000-000000000002").write_bytes(b"torn")
+    journal.path("00000000-0000-4000-8000-000000000003", "bad").write_bytes(b"put aside")
+    page = Ledger(journal).page(0, 50)
+    assert (len(page.records), page.total, page.unreadable) == (1, 1, 2)
+    assert journal.path("00000000-0000-4000-8000-000000000002").exists()

@@ -1,0 +1,284 @@
+"""The purchases of a ComfyUI at a terminal, while it runs or not; to be called from the pack's folder.
+
+    python -m nodes.runware list                         what was bought, newest first, and what it cost
+    python -m nodes.runware show <task UUID>             one purchase, with what the service said of it
+    python -m nodes.runware collect <task UUID> [--to]   fetch its films; free, never buys
+    python -m nodes.runware prune [--really]             make room without forgetting what was paid
+
+Nothing here spends. `list` and `show` change nothing and ask nobody; only `collect` needs the network and the key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import settings
+from .errors import KlingError, MissingKeyError, StorageError
+from .files import write_whole
+from .journal import UNSENT, UUID_PATTERN, Journal, Record, State, lock_place
+from .ledger import PAGE_MOST, Ledger
+from .price import usd
+from .wire import WIRE, Account, is_here
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+DAY = 86_400
+PROMPT_SHOWN = 48
+"""Characters of a prompt in the list."""
+LOOK = 0.2
+"""Seconds between two looks at a purchase that is being collected."""
+NEVER_BILLED = UNSENT | {State.REJECTED}
+PRUNE_DAYS = 30.0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Obey one command. Gives the process's exit code: 0 done, 1 refused or failed (with a sentence), 2 misspelt."""
+    given = _parser().parse_args(words)
+    try:
+        given.command(given, _journal(given))
+    except KlingError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped. What was bought can be collected later.\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nodes.runware", description="What the Kling nodes bought.")
+    parser.add_argument("--folder", type=Path, help="the state folder (default: user/__kling of this pack's ComfyUI)")
+    parser.add_argument("--rehearsals", action="store_true", help="rehearsals instead of purchases")
+    commands = parser.add_subparsers(required=True, metavar="list | show | collect | prune")
+
+    def add(command: Callable[[argparse.Namespace, Journal], None], help_text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(command.__name__.strip("_"), help=help_text, description=help_text)
+        made.set_defaults(command=command)
+        return made
+
+    listing = add(_list, "what was bought, newest first, and what it cost")
+    listing.add_argument("-n", type=int, default=20, dest="most", metavar="N", help="purchases to list (20)")
+    listing.add_argument("--json", action="store_true", help="a record per line")
+    showing = add(_show, "one purchase, as it is recorded")
+    showing.add_argument("task_uuid", type=_uuid)
+    collecting = add(_collect, "fetch the films of a purchase; free, never buys")
+    collecting.add_argument("task_uuid", type=_uuid)
+    collecting.add_argument("--to", type=Path, metavar="FOLDER", help="copy the films into this folder")
+    pruning = add(_prune, "remove old kept films, and records of what was never billed; every paid record stays")
+    pruning.add_argument("--older-than", type=float, default=PRUNE_DAYS, metavar="DAYS", help="(30)")
+    pruning.add_argument("--really", action="store_true", help="do it; without, only say what would go")
+    return parser
+
+
+def _uuid(text: str) -> str:
+    if not UUID_PATTERN.fullmatch(text.strip().lower()):
+        raise argparse.ArgumentTypeError("a task UUID has the form 01234567-89ab-4cde-8f01-23456789abcd")
+    return text.strip().lower()
+
+
+def _journal(given: argparse.Namespace) -> Journal:
+    """Open the journal of the state folder. Raises StorageError where there is none."""
+    # <ComfyUI>/custom_nodes/<pack>/nodes/runware/__main__.py; not resolved, as a pack is often linked into its place
+    given.state = given.folder or Path(__file__).absolute().parents[4] / "user" / settings.STATE_FOLDER_NAME
+    if not given.state.is_dir():
+        raise StorageError(
+            f"There is no folder {given.state}, so nothing was bought from here.",
+            next_step="Name your ComfyUI's user/__kling: --folder PATH.",
+        )
+    return WIRE.journal(_account(given, key=""))
+
+
+def _account(given: argparse.Namespace, *, key: str) -> Account:
+    return Account(given.state, key, settings.read(), rehearsal=given.rehearsals)
+
+
+def _list(given: argparse.Namespace, journal: Journal) -> None:
+    ledger = Ledger(journal)
+    page = ledger.page(0, 0)
+    records = [
+        record
+        for offset in range(0, min(max(0, given.most), page.total), PAGE_MOST)
+        for record in ledger.page(offset, min(PAGE_MOST, given.most - offset)).records
+    ]
+    for record in records:
+        _say(record.model_dump_json(exclude_none=True) if given.json else _line(record, journal.clock()))
+    if given.json:
+        return
+    more = f" ({len(records)} shown)" if len(records) < page.total else ""
+    waiting = f", {page.waiting} still to come" if page.waiting else ""
+    _say(f"{_counted(page.total, 'purchase')}{more}{waiting}. Today {usd(page.today)}, this month {usd(page.month)}.")
+    if page.unreadable:
+        _say(f"{_counted(page.unreadable, 'record')} cannot be read; those purchases can be collected by their UUID.")
+
+
+def _line(record: Record, now: float) -> str:
+    prompt = " ".join(str(record.request.get("positivePrompt") or "").split())
+    shown = prompt if len(prompt) <= PROMPT_SHOWN else f"{prompt[: PROMPT_SHOWN - 3]}..."
+    length = f"{record.number_results} x {record.seconds or '?'} s"
+    age = _age(now - record.created_at)
+    return f"{record.task_uuid}  {age:>5}  {record.state.value:9}  {_cost(record):>8}  {length:9}  {shown}"
+
+
+def _cost(record: Record) -> str:
+    if record.state in NEVER_BILLED:
+        return "$0"
+    if record.billed is not None:
+        return usd(record.billed)
+    return f"~{usd(Decimal(record.price))}" if record.price else "unknown"
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("d", DAY), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(0.0, seconds):.0f}s"
+
+
+def _show(given: argparse.Namespace, journal: Journal) -> None:
+    record = _known(journal, given.task_uuid)
+    about: dict[str, Any] = record.model_dump(mode="json", exclude_none=True)
+    for name, value in about.items():
+        about[name] = _moment(value) if name.endswith("_at") and value else value
+    about["billed"] = record.billed
+    about["films_here"] = [str(journal.films / film.file) for film in record.films if film.file]
+    _say(json.dumps(about, indent=2, ensure_ascii=False))
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
+def _known(journal: Journal, task_uuid: str) -> Record:
+    for page in _pages(journal):
+        for record in page:
+            if record.task_uuid == task_uuid:
+                return record
+    raise StorageError(
+        "This ComfyUI has no readable record of that purchase.",
+        task_uuid=task_uuid,
+        next_step="If it was bought elsewhere with your key: python -m nodes.runware collect <task UUID>.",
+    )
+
+
+def _pages(journal: Journal) -> Iterator[list[Record]]:
+    """Read all records without changing one; an unreadable one is passed over."""
+    ledger = Ledger(journal)
+    for offset in range(0, ledger.page(0, 0).total, PAGE_MOST):
+        yield ledger.page(offset, PAGE_MOST).records
+
+
+def _collect(given: argparse.Namespace, journal: Journal) -> None:
+    ticket = WIRE.collect(_account(given, key=_key(given, journal)), given.task_uuid)
+    said = ""
+    try:
+        while not ticket.done:
+            if ticket.status.words != said:
+                said = ticket.status.words
+                sys.stderr.write(f"{said}\n")
+            time.sleep(LOOK)
+        record = ticket.result()
+    finally:
+        ticket.release()
+    for film in record.films:
+        source = journal.films / str(film.file)
+        _say(str(_copy(journal, source, given.to) if given.to else source))
+
+
+def _key(given: argparse.Namespace, journal: Journal) -> str:
+    """Find the key; a purchase whose films are here needs none."""
+    if given.rehearsals:
+        return ""
+    try:
+        return settings.api_key(given.state)
+    except MissingKeyError:
+        record = journal.get(given.task_uuid)
+        if record is None or not is_here(journal, record):
+            raise
+    return ""
+
+
+def _copy(journal: Journal, source: Path, folder: Path) -> Path:
+    """Copy a film, whole or not at all; one that was copied before stays. Raises StorageError."""
+    target = folder / source.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (target.is_file() and target.stat().st_size == source.stat().st_size):
+            with source.open("rb") as film:
+                write_whole(journal.disk, target, iter(lambda: film.read(2**20), b""))
+    except OSError as error:
+        raise StorageError(
+            f"The film cannot be copied to {folder} ({error.strerror or type(error).__name__}).",
+            billing="What was paid for is safe in the state folder.",
+            next_step=f"It lies at {source}.",
+        ) from None
+    return target
+
+
+def _prune(given: argparse.Namespace, journal: Journal) -> None:
+    """Make room. A paid purchase's record stays for ever: it is what keeps its graph from buying it again."""
+    before = journal.clock() - given.older_than * DAY
+    old = [record for page in list(_pages(journal)) for record in page if record.updated_at < before]
+    unpaid = [record for record in old if record.state in NEVER_BILLED and _is_newest(journal, record)]
+    kept = [path for record in old for path in _films(journal, record)]
+    room = sum(path.stat().st_size for path in kept)
+    if given.really:
+        journal.tidy()
+        for record in old:
+            _remove(journal, record, whole=record in unpaid)
+    verb = "Removed" if given.really else "Would remove"
+    films, records = _counted(len(kept), "kept film"), _counted(len(unpaid), "record")
+    _say(f"{verb} {films} ({room / 2**20:.1f} MiB) and {records} of what was never billed, older than "
+         f"{given.older_than:g} days.")  # fmt: skip
+    _say("What KlingFetchVideo wrote to the output folder stays. A film removed here is fetched again when its graph "
+         "runs, as long as the service has it; afterwards only a new take, newly paid, makes another.")  # fmt: skip
+    if not given.really:
+        _say("Nothing was removed. To do it: add --really.")
+
+
+def _is_newest(journal: Journal, record: Record) -> bool:
+    """Whether no later attempt stands on this one: without its record, the later one could be taken for unmade."""
+    return bool(record.intent) and journal.of_intent(record.intent) == record.task_uuid
+
+
+def _films(journal: Journal, record: Record) -> list[Path]:
+    """List the films that are kept of a finished purchase."""
+    files = (journal.films / film.file for film in record.films if film.file and record.state is State.COMMITTED)
+    return [path for path in files if path.is_file()]
+
+
+def _remove(journal: Journal, record: Record, *, whole: bool) -> None:
+    """Remove a purchase's films, or all of it, unless a ComfyUI is at it."""
+    taken = []
+    try:
+        for name in filter(None, (record.intent, record.task_uuid)):
+            if not journal.lock(lock_place(name)):
+                return
+            taken.append(lock_place(name))
+        for path in _films(journal, record):
+            journal.disk.remove(path)
+        if whole and _is_newest(journal, record):
+            journal.erase(record)
+    finally:
+        for place in taken:
+            journal.unlock(place)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _say(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
