@@ -79,6 +79,7 @@ MOVES: dict[State, frozenset[State]] = {
 
 UNSENT = frozenset({State.INTENT})
 WAITING = frozenset({State.SENDING, State.HELD, State.ACCEPTED, State.RESULT})
+UNCLEAR = frozenset({State.SENDING, State.HELD})
 ENDED_BADLY = frozenset({State.REJECTED, State.FAILED})
 
 

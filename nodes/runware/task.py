@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from . import doubt, fetching, sending, tell, waiting
 from .client import Client, Uncertain
 from .errors import NotSent, StorageError
-from .journal import ENDED_BADLY, Film, Journal, Record, State, lock_place
+from .journal import ENDED_BADLY, UNCLEAR, Film, Journal, Record, State, lock_place
 from .order import Order, Status, Timing
 from .verdict import Sighting, key_refused, look
 
@@ -86,7 +86,7 @@ class Purchase:
             seen_again = newest.state in ENDED_BADLY and await self._seen_again(newest)
             if newest.state in ENDED_BADLY and not seen_again:
                 newest = self._attempt(order, newest.attempt + 1)
-            if not newest.updated_at:
+            if not newest.updated_at or newest.state in UNCLEAR:
                 newest = await self._made_elsewhere(order, newest.attempt) or newest
             return await self._resume(newest, seen_again=seen_again)
 

@@ -7,7 +7,9 @@ from kling.nodes.runware import errors
 from kling.nodes.runware.journal import State
 from kling.nodes.runware.simulator import Fault
 
+from world.disk import Volume
 from world.orders import Kind
+from world.process import Process
 from world.story import Story
 
 LOST_AFTER = ("lost_after", "reset_after", "504 after", "502 after html", "503 after", "500 after empty", "408 after",
@@ -438,8 +440,6 @@ def test_two_who_want_the_same_share_one_purchase():
 
 
 def test_two_processes_with_one_state_folder_share_one_purchase():
-    from world.process import Process
-
     story = Story(("videoInference", "lost_after"))
     other = Process(story, story.volume, story.key, window=20.0)
 
@@ -450,6 +450,21 @@ def test_two_processes_with_one_state_folder_share_one_purchase():
 
     assert [outcome.end for outcome in story.run(both())] == ["film", "film"]
     assert story.billed == 1
+
+
+def test_a_purchase_in_doubt_is_not_sent_again_when_another_machine_made_a_later_attempt():
+    """World 11554: ours never arrived, theirs was refused and then bought; an hour later ours was sent once more."""
+    story = Story(*[("videoInference", "lost_before")] * 2, ("videoInference", {"kind": "status", "status": 402}))
+    assert story.buy().end == "SubmissionUncertain"
+    here, there = story.process, Volume(story.volume.clock)
+    story.process = Process(story, there, story.key, window=20.0)
+    assert story.buy().end == "InsufficientCreditsError"
+    assert story.buy().end == "film"
+    story.process = here
+    story.wait(4_000.0)
+    assert story.buy().end == "film"
+    assert story.billed == 1
+    assert len(story.films()) == 1
 
 
 def test_a_damaged_film_is_fetched_again_never_bought_again():

@@ -31,6 +31,7 @@ def rotate_the_key(world: World, _volume: Volume, chance: Random) -> None:
 
 def damage_films(world: World, volume: Volume, chance: Random) -> None:
     """Delete films, or change a byte of them."""
+    world.suffered.add("films")
     for path in volume.below("films"):
         data = bytes(volume.names[path].data)
         volume.drop(path)
