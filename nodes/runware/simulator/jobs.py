@@ -45,6 +45,7 @@ class Job:
     seconds: float
     chance: random.Random
     host: str
+    signature: str = ""
     fate: Fault | None = None
     charged: bool = False
     films: list[dict[str, Any]] = field(default_factory=list)
@@ -68,7 +69,7 @@ class Job:
             "taskUUID": self.task["taskUUID"],
             "status": "success",
             "videoUUID": video_uuid,
-            "videoURL": f"{self.host}/video/os/a20d05/ws/5/vi/{video_uuid}.{ending}",
+            "videoURL": f"{self.host}/video/os/a20d05/ws/5/vi/{video_uuid}.{ending}{self.signature}",
             "seed": self.chance.randrange(1, 2**31),
         }
         if self.task.get("includeCost"):

@@ -48,6 +48,7 @@ class Service:
     bill_at: Literal["success", "acceptance"]
     media: MediaStore
     host: str
+    signature: str = ""
     jobs: defaultdict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
     ledger: list[Charge] = field(default_factory=list)
     late: list[tuple[float, Row]] = field(default_factory=list)
@@ -131,6 +132,7 @@ class Service:
             seconds=self.latency(task) if callable(self.latency) else self.latency,
             chance=random.Random(f"{self.seed}/{task_uuid}/{len(earlier)}"),  # noqa: S311  no secret
             host=self.host,
+            signature=self.signature,
             fate=self.faults.draw("job"),
         )
         self.jobs[task_uuid].append(job)

@@ -31,8 +31,8 @@ class Simulator:
     results, when it is first downloaded; in a worker thread if `threads`. `latency` is seconds from acceptance
     to success. `dedupe` is how long a task UUID is refused a second time. `retention` is seconds for which a
     finished task can be read. `trusting` takes media UUIDs never uploaded here. `round_trip` is seconds that
-    every exchange takes. `keep` bounds the recorded exchanges and forgets the pictures of finished tasks, for a
-    process that runs for days.
+    every exchange takes. `signature` is a query that results' addresses carry. `keep` bounds the recorded
+    exchanges and forgets the pictures of finished tasks, for a process that runs for days.
     """
 
     def __init__(  # noqa: PLR0913  each is one property of the service
@@ -50,6 +50,7 @@ class Simulator:
         trusting: bool = True,
         threads: bool = False,
         round_trip: float = 0.0,
+        signature: str = "",
         keep: int | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
@@ -65,6 +66,7 @@ class Simulator:
             bill_at=bill_at,
             media=MediaStore(trusting=trusting),
             host=f"https://{RESULT_HOST}",
+            signature=signature,
         )
         self.films = Films(self.service, render or tiny_film.render, threads=threads, forgetful=keep is not None)
         self.clock = now

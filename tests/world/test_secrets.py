@@ -1,0 +1,128 @@
+"""Canaries in virtual time: a key and signed addresses go through every fault there is, and turn up in no sink.
+
+tests/host/test_secrets.py does the same in a real ComfyUI, with its own sinks, for one path of each kind.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from kling.nodes.runware import assemble, draft, identity
+from kling.nodes.runware import request as rq
+from kling.nodes.runware.client import SECRET_LOGGERS, hide_from_logs
+from kling.nodes.runware.simulator import faults
+
+from world.orders import Kind
+from world.story import Story
+
+KEY = "canary-key-7d1f0c55e2a94b38"
+SIGNATURE = "canary-signature-93be21"
+HOOK = f"https://hook.example/kling?signature={SIGNATURE}"
+PROMPT = "canary-prompt-of-a-film-maker"
+ECHO = f"Refused: Authorization: Bearer {KEY}, webhookURL {HOOK}."
+"""What a careless service, or a proxy in between, says back."""
+
+STATUSES = (400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 425, 429, 500, 502, 503, 504, 520, 529)
+BODIES = ("json", "html", "foreign")
+
+
+def ways():
+    """Each way things can go wrong: (channel, fault)."""
+    for channel in ("videoInference", "getResponse", "mediaStorage"):
+        for kind in faults.NEVER_SENT + faults.LOST + faults.ANSWERS:
+            yield channel, {"kind": kind, "text": ECHO}
+        for status in STATUSES:
+            for body in BODIES:
+                yield channel, {"kind": "status", "status": status, "body": body, "text": ECHO}
+    for status in STATUSES:
+        yield "videoInference", {"kind": "status", "status": status, "accepted": True, "text": ECHO}
+        yield "download", {"kind": "status", "status": status, "text": ECHO}
+    for kind in faults.FATES:
+        yield "job", {"kind": kind, "text": ECHO}
+    for kind in faults.DOWNLOADS:
+        yield "download", {"kind": kind, "text": HOOK if kind == "redirect" else ""}
+
+
+WAYS = list(ways())
+
+
+class Path(Story):
+    """A purchase with everything in it that nobody may see."""
+
+    def __init__(self, channel, fault):
+        super().__init__(*[(channel, fault)] * 40, key=KEY, signature=f"?signature={SIGNATURE}", latency=40.0)
+        self.kind = Kind(clip=channel == "mediaStorage")
+
+    def order(self, kind=None, take=1):
+        settings = draft.settings(webhook_url=HOOK, upload_endpoint=HOOK)
+        prompt = draft.prompt(positive_prompt=PROMPT, negative_prompt="", shot_seconds=0, shot_type="single")
+        request = assemble.assemble(prompt, settings)
+        common = super().order(kind or self.kind, take)
+        named = {"canonical": identity.canonical(request), "public": rq.public(request)}
+        return replace(common, **named, body=partial(rq.body, request))
+
+    def go(self):
+        """Press, wait, press again, collect; gives every error."""
+        ends = [self.buy(self.kind)]
+        self.wait(60)
+        ends.append(self.buy(self.kind))
+        self.simulator.faults = type(self.simulator.faults)()
+        ends.append(self.collect(self.order().uuid(0)))
+        return [outcome.error for outcome in ends if outcome.error]
+
+
+def seen(errors):
+    """All that a program, a log or a crash report makes of errors."""
+    for error in errors:
+        yield from (str(error), repr(error), repr(error.__dict__), repr(error.args))
+        yield "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
+        for chained in (error.__cause__, error.__context__):
+            if chained is not None and not error.__suppress_context__:
+                yield repr(chained)
+
+
+@pytest.fixture(autouse=True)
+def _as_on_the_wires_thread():
+    """The purchases of this file live on the test's own thread."""
+    before = {name: list(logging.getLogger(name).filters) for name in SECRET_LOGGERS}
+    hide_from_logs(threading.current_thread().name)
+    yield
+    for name, filters in before.items():
+        logging.getLogger(name).filters[:] = filters
+
+
+def test_there_are_more_than_two_hundred_ways():
+    assert len({str(way) for way in WAYS}) > 200
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_no_secret_is_said_on_any_way(part, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="httpx")
+    went_wrong = 0
+    for channel, fault in WAYS[part::8]:
+        path = Path(channel, fault)
+        errors = path.go()
+        went_wrong += bool(errors)
+        sinks = {
+            "errors": "\n".join(seen(errors)),
+            "log": caplog.text,
+            "terminal": "".join(capfd.readouterr()),
+            "words on the node": str([purchase.status.words for purchase, _, _ in path.process.running.values()]),
+            "order": repr(path.order()),
+            "client": repr(path.process.client),
+        }
+        for place, node in path.volume.names.items():
+            # what is to be sent is kept to be sent again, and addresses until the film is here: 0600, and never the key
+            secrets = (KEY,) if place.suffix in {".body", ".urls"} else (KEY, SIGNATURE)
+            assert [each for each in secrets if each.encode() in node.data] == [], (channel, fault, place)
+        told = [(sink, canary) for sink, text in sinks.items() for canary in (KEY, SIGNATURE) if canary in text]
+        assert told == [], (channel, fault)
+        assert PROMPT not in sinks["log"] + sinks["terminal"] + sinks["errors"]
+        caplog.clear()
+    assert went_wrong > len(WAYS) / 20
