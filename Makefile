@@ -71,8 +71,13 @@ test-lowest:
 test-python3.%:
 	@cd tests && "$$("$(PYTHON)" packaging/environment.py python3.$*)" -m pytest $(ALONE) -n 2 $(ARGS)
 
-check: setup
+# Everything but running the pack; the same checks are part of make test
+check: setup node_modules
 	@$(RUN) tests/check.py
+
+# The compiler, linter and formatter of the page's code; without npm, or without a network, they are left out
+node_modules: package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund && touch node_modules; fi || true
 
 # Lines and branches of nodes/runware that the tests without a ComfyUI run
 coverage: setup
@@ -92,4 +97,4 @@ soak: setup
 	@$(RUN) tests/world --seeds $(SEEDS) --kills $(KILLS)
 
 clean:
-	rm -rf .venv output build tests/.pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules output build tests/.pytest_cache .mypy_cache .ruff_cache .hypothesis
