@@ -48,6 +48,7 @@ SUBMISSIONS = {
     "timeout with 408": (408, error("requestTimeout"), "unknown"),
     "unknown code with 409": (409, error("somethingNew"), "unknown"),
     "500": (500, error("internalServerError"), "unknown"),
+    "500 that calls it invalid": (500, error("invalidDuration"), "unknown"),
     "502 that calls it invalid": (502, error("invalidDuration"), "unknown"),
     "503": (503, error("serviceUnavailable"), "unknown"),
     "504": (504, error("providerGatewayTimeout"), "unknown"),
@@ -88,7 +89,7 @@ FILM = row("success", videoUUID="b7db282d-2943-4f12-992f-77df3ad3ec71", videoURL
 
 def test_a_question_shows_films_what_is_pending_and_what_failed():
     seen = look(answer({"data": [FILM, row("processing")], "errors": error("providerError")["errors"]}), UUID)
-    assert (len(seen.successes), seen.pending, len(seen.failures)) == (1, 1, 1)
+    assert (len(seen.successes), seen.pending, seen.unaddressed, len(seen.failures)) == (1, 1, 0, 1)
     assert seen.proves
 
 
