@@ -3,11 +3,13 @@
 KLING_FARM_GRAPHS=100 runs it with a hundred graphs.
 """
 
+import hashlib
 import json
 import os
 import subprocess
 import time
 
+import httpx
 import pytest
 from kling.nodes.runware.simulator import Simulator
 
@@ -93,15 +95,19 @@ def test_films_go_straight_to_an_object_store_and_a_webhook_hears_of_each(tmp_pa
         dealing = farm.deal(tmp_path, queue, prompts, times=1)
         assert dealing.wait(240) == 0, (tmp_path / "dealt.jsonl").read_text()
         farm.wait_until(lambda: len((tmp_path / "called.jsonl").read_text().splitlines()) == 2, "the calls", 60)
+        called = [json.loads(line) for line in (tmp_path / "called.jsonl").read_text().splitlines()]
+        made = [httpx.get(row["videoURL"], trust_env=False).content for row in called]
         stored = farm.asked(store, "list_objects_v2(Bucket='films')")["Contents"]
-        sizes = sorted(film["size"] for film in seat.films())
+        delivered = seat.films()
         foreign = subprocess.run(
             ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--data", "{}",
              f"http://127.0.0.1:{port}/kling?secret=wrong"],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
     assert foreign.stdout == "403"
-    assert sorted(each["Size"] for each in stored) == sizes
-    called = [json.loads(line) for line in (tmp_path / "called.jsonl").read_text().splitlines()]
+    assert sorted(each["ETag"].strip('"') for each in stored) == sorted(
+        hashlib.md5(film, usedforsecurity=False).hexdigest() for film in made
+    )
+    assert {film["video_uuid"] for film in delivered} == {row["videoUUID"] for row in called}
     assert {row["taskUUID"] for row in called} == set(service.simulator.service.jobs)
     assert "quite-secret" not in seat.comfy.log
