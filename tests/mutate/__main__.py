@@ -25,7 +25,7 @@ TOOL = ROOT / ".venv" / "mutate" / "bin" / "cosmic-ray"
 
 TESTS = {
     "verdict": "tests/runware/test_verdict.py tests/runware/test_response.py",
-    "journal": "tests/runware/test_journal.py tests/runware/test_ledger.py",
+    "journal": "tests/runware/test_journal.py tests/runware/test_ledger.py tests/runware/test_task.py",
     "task": "tests/runware/test_task.py",
     "doubt": "tests/runware/test_task.py",
 }

@@ -129,7 +129,11 @@ def test_an_intent_leads_to_its_newest_attempt(journal):
     assert journal.newest_attempt("ab" * 32).attempt == 3
     journal.path(UUID).unlink()
     assert journal.newest_attempt("ab" * 32).state is State.HELD
-    (journal.intents / ("ab" * 32)).write_bytes(b"\xff rubbish")
+    written = journal.intents / ("ab" * 32)
+    os.utime(written, (NOON, NOON))
+    journal.put_intent("ab" * 32, UUID)
+    assert written.stat().st_mtime == NOON
+    written.write_bytes(b"\xff rubbish")
     assert journal.newest_attempt("ab" * 32) is None
 
 
@@ -187,7 +191,9 @@ def test_an_upload_is_remembered_for_less_long_than_the_service_keeps_it(tmp_pat
     assert journal.uploaded("ab" * 32) is None
     journal.remember_upload("ab" * 32, UUID)
     assert journal.uploaded("ab" * 32) == UUID
-    now[0] += 26 * 86_400
+    now[0] += 24 * 86_400
+    assert journal.uploaded("ab" * 32) == UUID
+    now[0] += 2 * 86_400
     assert journal.uploaded("ab" * 32) is None
     (journal.media / f"{'cd' * 32}.json").write_text("[]")
     assert journal.uploaded("cd" * 32) is None
@@ -198,6 +204,9 @@ def test_durations_are_kept_by_kind_and_a_torn_list_is_begun_anew(journal):
         journal.remember_duration("standard 5", 60.0 + number)
     assert journal.durations("standard 5") == [60.0 + number for number in range(6, 70)]
     assert journal.durations("standard 10") == []
+    journal.remember_duration("standard 10", 120.0)
+    assert journal.durations("standard 10") == [120.0]
+    assert len(journal.durations("standard 5")) == 64
     (journal.folder / "usual.json").write_text("[")
     assert journal.durations("standard 5") == []
     journal.remember_duration("standard 5", 9.0)
