@@ -30,7 +30,7 @@ export function row(purchase, { open, now, toggle }) {
       onclick: toggle,
     },
     picture(purchase),
-    make("span", { class: "kling-words" }, title(purchase), line(purchase, now)),
+    make("span", { class: "kling-words" }, title(purchase), ...lines(purchase, now)),
   );
   const item = make("li", { class: "kling-row", "data-uuid": purchase.task_uuid }, head);
   if (open) item.append(inside(purchase, details));
@@ -43,13 +43,17 @@ function title({ prompt, task_uuid }) {
 }
 
 /**
+ * How it stands and for how long, and below that what it is.
  * @param {Purchase} purchase
  * @param {number} now
  */
-function line(purchase, now) {
+function lines(purchase, now) {
   const state = make("span", { class: `kling-state kling-${toneOf(purchase)}` }, stateOf(purchase));
-  const rest = joined(sizeOf(purchase), costOf(purchase), ageOf(purchase.created_at, now));
-  return make("span", { class: "kling-line" }, state, ` ${rest}`);
+  const age = make("span", {}, ageOf(purchase.created_at, now));
+  return [
+    make("span", { class: "kling-line kling-apart" }, state, age),
+    make("span", { class: "kling-line" }, joined(sizeOf(purchase), costOf(purchase))),
+  ];
 }
 
 /**
