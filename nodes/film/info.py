@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
@@ -63,7 +64,7 @@ def probe(path: Path) -> FilmInfo:
         frame = _first_frame(container, stream, path)
         rotation = turn(frame)
         width, height = stream.width, stream.height
-        audio = container.streams.audio[0] if container.streams.audio else None
+        audio = sound_track(container)
         count = stream.frames or count_frames(path)
         seconds = _track_seconds(container, stream)
         rate = stream.average_rate or stream.guessed_rate or Fraction(count / seconds).limit_denominator(1001)
@@ -88,7 +89,8 @@ def opened(file: File) -> Iterator[InputContainer]:
 
     name = getattr(file, "name", "the film")
     try:
-        with av.open(file if hasattr(file, "read") else str(file)) as container:
+        # Titles in a damaged file need not be UTF-8; nothing hangs on them.
+        with av.open(file if hasattr(file, "read") else str(file), metadata_errors="replace") as container:
             yield container
     except av.FFmpegError as error:
         raise FilmError(
@@ -111,6 +113,12 @@ def picture_track(container: InputContainer, file: File) -> VideoStream:
             next_step="The file was left as it is.",
         )
     return stream
+
+
+def sound_track(container: InputContainer) -> AudioStream | None:
+    """Give the first sound track, if there is one that can be decoded here."""
+    track = container.streams.audio[0] if container.streams.audio else None
+    return None if track is None or track.codec_context is None else track
 
 
 def shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[VideoStream], bool]]:

@@ -106,6 +106,8 @@ def _rotation(file: File) -> int:
 
 def _parameters(stream: Any, rotation: int) -> bytes:
     codec = stream.codec_context
+    if codec is None:
+        return f"{stream.type} of a kind unknown here\n".encode()
     if stream.type == "audio":
         return f"audio {codec.name} {stream.rate} {stream.channels}\n".encode()
     colours = f"{codec.colorspace} {codec.color_range} {codec.color_primaries} {codec.color_trc}"

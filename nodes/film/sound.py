@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .info import opened
+from .info import FilmError, opened, sound_track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,9 @@ SILENT_RATE = 44_100
 
 SILENT_CHANNELS = 2
 
+LONGEST_SECONDS = 600
+"""A clip has at most 15; packets of three bytes can announce hours, and each hour is 1.4 GB here."""
+
 LARGEST_BLOCK = 8192
 """Samples that Vorbis codes at once; AAC 1024 or 2048."""
 
@@ -35,15 +38,17 @@ def read_audio(path: Path, *, silent_seconds: float) -> tuple[NDArray[np.float32
     so that a graph wired for sound runs either way.
 
     Raises:
-        FilmError: the file cannot be read.
+        FilmError: the file cannot be read, or its sound is absurdly long.
     """
     import numpy as np
 
     with opened(path) as container:
-        parts = [frame.to_ndarray() for frame in _planar_frames(container, path)]
-        if not parts:
+        stream = sound_track(container)
+        parts = [] if stream is None else _parts(container, stream, path)
+        if not parts or stream is None:
+            if container.streams.audio:
+                _log.warning("The sound of %s cannot be decoded by this PyAV; it is taken as silent.", path)
             return np.zeros((SILENT_CHANNELS, round(silent_seconds * SILENT_RATE)), np.float32), SILENT_RATE
-        stream = container.streams.audio[0]
         samples: NDArray[np.float32] = np.concatenate(parts, axis=1).astype(np.float32, copy=False)
         return samples[:, : samples.shape[1] - _padding(stream, samples.shape[1])], int(stream.rate)
 
@@ -56,18 +61,33 @@ def _padding(stream: AudioStream, samples: int) -> int:
     return surplus if 0 < surplus < LARGEST_BLOCK else 0
 
 
-def _planar_frames(container: InputContainer, path: Path) -> Iterator[AudioFrame]:
+def _parts(container: InputContainer, stream: AudioStream, path: Path) -> list[NDArray[np.float32]]:
+    """Decode piece by piece: each [channels, samples]."""
+    parts: list[NDArray[np.float32]] = []
+    samples, shape = 0, None
+    for frame in _planar_frames(container, stream):
+        shape = shape or (frame.layout.nb_channels, frame.sample_rate)
+        if shape != (frame.layout.nb_channels, frame.sample_rate):
+            raise FilmError(
+                f"The sound of {path} changes its channels or its rate on the way.",
+                next_step="The file was left as it is.",
+            )
+        samples += frame.samples
+        if samples > LONGEST_SECONDS * frame.sample_rate:
+            raise FilmError(
+                f"The sound of {path} goes on for more than {LONGEST_SECONDS} seconds.",
+                next_step="The file was left as it is.",
+            )
+        parts.append(frame.to_ndarray())
+    return parts
+
+
+def _planar_frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     import av
 
-    if not container.streams.audio:
-        return
-    stream = container.streams.audio[0]
-    if stream.codec_context is None:
-        _log.warning("The sound of %s is coded in a way this PyAV cannot decode; it is taken as silent.", path)
-        return
     resampler: av.AudioResampler | None = None
     for frame in container.decode(stream):
-        if frame.format.name == "fltp":
+        if frame.format.name == "fltp" and resampler is None:
             yield frame
             continue
         resampler = resampler or av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)

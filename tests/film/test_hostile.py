@@ -1,0 +1,152 @@
+"""Films that somebody damaged or made to hurt: each is read or told in a sentence, and never costs the process."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+MUTANTS = Path(__file__).with_name("mutants.py")
+MEGABYTES_MOST = 256
+PARTS = 2
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the child measures itself with POSIX's getrusage and alarm"
+)
+
+
+def child(*words):
+    """Read films in another process; gives how each ended, and by how much memory grew, MiB."""
+    command = [sys.executable, "-P", str(MUTANTS), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return {row["film"]: row["end"] for row in rows}, max(row["grown"] for row in rows)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(("name", "properties", "count"), [
+    ("film.mp4", {"sound": "aac"}, 1_000),
+    ("film.webm", {"codec": "libvpx", "sound": "libopus"}, 200),
+])  # fmt: skip
+def test_damaged_films_are_read_or_told_in_a_sentence(film_of, tmp_path, name, properties, count, part):
+    source = film_of(name, frames=24, **properties)
+    work = tmp_path / "work"
+    work.mkdir()
+    share = count // PARTS
+    ends, grown = child(work, source, part * share, share)
+    kinds = Counter(end.partition(":")[0] for end in ends.values())
+    assert kinds["escaped"] == 0, [row for row in ends.items() if row[1].startswith("escaped")]
+    assert kinds.total() == share
+    assert min(kinds["read"], kinds["told"]) > share / 20
+    assert grown < MEGABYTES_MOST
+
+
+# Bombs: a small file that announces a large one.
+
+
+def patched(data, box, offset, value, width=4):
+    """Write a number into a box, `offset` bytes after its name."""
+    at = data.index(box) + 4 + offset
+    return data[:at] + value.to_bytes(width, "big") + data[at + width :]
+
+
+def atom(kind, content=b""):
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def nested(depth):
+    content = b""
+    for _ in range(depth):
+        content = atom(b"moov", content)
+    return content
+
+
+HUGE = 0x7FFFFFFF
+MP4_BOMBS = {
+    "two thousand million sample sizes": lambda film: patched(film, b"stsz", 8, HUGE),
+    "samples of two gigabytes each": lambda film: patched(film, b"stsz", 4, HUGE),
+    "two thousand million durations": lambda film: patched(film, b"stts", 4, HUGE),
+    "one duration for all of them": lambda film: patched(film, b"stts", 8, HUGE),
+    "two thousand million chunks": lambda film: patched(film, b"stco", 4, HUGE),
+    "a chunk far behind the end": lambda film: patched(film, b"stco", 8, HUGE),
+    "two thousand million chunk groups": lambda film: patched(film, b"stsc", 4, HUGE),
+    "two thousand million samples in a chunk": lambda film: patched(film, b"stsc", 12, HUGE),
+    "two thousand million key frames": lambda film: patched(film, b"stss", 4, HUGE),
+    "no clock in the film": lambda film: patched(film, b"mvhd", 12, 0),
+    "no clock in the track": lambda film: patched(film, b"mdhd", 12, 0),
+    "a track of a hundred years": lambda film: patched(film, b"mdhd", 16, 0xFFFFFFFE),
+    "two thousand million edits": lambda film: patched(film, b"elst", 4, HUGE),
+    "an edit of a hundred years": lambda film: patched(film, b"elst", 8, 0xFFFFFFFE),
+    "pictures of 65535 pixels a side": lambda film: patched(film, b"avc1", 24, 0xFFFFFFFF),
+    "a frame of 65535 pixels a side": lambda film: patched(film, b"tkhd", 76, 0xFFFFFFFF00000000 >> 32),
+    "an index of four gigabytes": lambda film: patched(film, b"moov", -8, 0xFFFFFFFF),
+    "pictures of eight exabytes": lambda film: patched(film, b"mdat", -8, 1) + b"\x7f" * 16,
+    "a hundred thousand empty boxes": lambda film: film + atom(b"free") * 100_000,
+    "ten thousand boxes in each other": lambda film: film[: film.index(b"moov") - 4] + nested(10_000),
+    "a picture of another kind": lambda _: b"\x89PNG\r\n\x1a\n" + b"\0" * 4096,
+    "a page": lambda _: b"<!DOCTYPE html><html>" + b" " * 4096,
+    "nothing": lambda _: b"",
+    "zeros": lambda _: b"\0" * 2**20,
+}  # fmt: skip
+WEBM_BOMBS = {
+    "pictures of 65535 pixels wide": lambda film: film.replace(b"\xb0\x81\x80", b"\xb0\x81\xff", 1),
+    "a cluster without an end": lambda film: film[: film.index(b"\x1f\x43\xb6\x75") + 4] + b"\x01" + b"\xff" * 7,
+    "a header of an exabyte": lambda film: film[:4] + b"\x01" + b"\x7f" * 7 + film[5:],
+}
+
+
+def test_there_are_enough_bombs():
+    assert len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) >= 20
+
+
+def hour_of_silence(source, path):
+    """Copy a film's pictures, and give it an hour of sound of three bytes for each fiftieth of a second."""
+    with av.open(str(source)) as film, av.open(str(path), "w") as copy:
+        pictures = copy.add_stream_from_template(film.streams.video[0])
+        sound = copy.add_stream("libopus", rate=48_000, layout="mono")
+        sound.codec_context.open()
+        for packet in film.demux(film.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = pictures
+                copy.mux(packet)
+        for number in range(3_600 * 50):
+            packet = av.Packet(b"\xf8\xff\xfe")  # one silent frame, RFC 6716
+            packet.stream, packet.time_base = sound, Fraction(1, 50)
+            packet.pts = packet.dts = number
+            copy.mux(packet)
+
+
+LONG = {
+    "eight thousand pixels a side": {"width": 8_192, "height": 64, "frames": 1},
+    "more frames than there can be": {"width": 16, "height": 16, "frames": 1_801},
+}
+
+
+def test_bombs_are_told_in_a_sentence_and_do_not_go_off(film_of, tmp_path):
+    films = {
+        "mp4": film_of("film.mp4", frames=12, sound="aac").read_bytes(),
+        "webm": film_of("film.webm", frames=12, codec="libvpx", sound="libopus").read_bytes(),
+    }
+    folder = tmp_path / "bombs"
+    folder.mkdir()
+    for ending, bombs in (("mp4", MP4_BOMBS), ("webm", WEBM_BOMBS)):
+        for name, make in bombs.items():
+            (folder / f"{name}.{ending}").write_bytes(make(films[ending]))
+    for name, properties in LONG.items():
+        film_of(f"bombs/{name}.mp4", **properties)
+    hour_of_silence(tmp_path / "film.webm", folder / "an hour of silence.webm")
+    ends, grown = child(folder)
+    escaped = {Path(film).name: end for film, end in ends.items() if end.startswith("escaped")}
+    assert escaped == {}
+    told = {Path(film).stem for film, end in ends.items() if end.startswith("told")}
+    assert told >= set(LONG) | {"an hour of silence", "nothing", "a page", "a picture of another kind", "zeros"}
+    assert len(ends) == len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + 1
+    assert grown < MEGABYTES_MOST
