@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .info import FilmError, opened, sound_track
 
@@ -61,9 +61,9 @@ def _padding(stream: AudioStream, samples: int) -> int:
     return surplus if 0 < surplus < LARGEST_BLOCK else 0
 
 
-def _parts(container: InputContainer, stream: AudioStream, path: Path) -> list[NDArray[np.float32]]:
+def _parts(container: InputContainer, stream: AudioStream, path: Path) -> list[NDArray[Any]]:
     """Decode piece by piece: each [channels, samples]."""
-    parts: list[NDArray[np.float32]] = []
+    parts: list[NDArray[Any]] = []
     samples, shape = 0, None
     for frame in _planar_frames(container, stream):
         shape = shape or (frame.layout.nb_channels, frame.sample_rate)
