@@ -175,13 +175,14 @@ def _decode(
 ) -> _Result:
     from . import film, tensors
 
-    frames = _not_loaded() if wanted["load_frames"] == "none" else None
-    if frames is None:
+    if wanted["load_frames"] == "none":
+        frames, last = _not_loaded(), film.read_last_frame(place.path, cancelled=cancelled)
+    else:
         choice = {name: wanted[name] for name in CHOICE}
-        frames = tensors.to_image(film.read_frames(place.path, **choice, cancelled=cancelled))
-    last = tensors.to_image(film.read_last_frame(place.path, cancelled=cancelled))
+        chosen, last = film.read_frames_and_last(place.path, **choice, cancelled=cancelled)
+        frames = tensors.to_image(chosen)
     audio = tensors.to_audio(*film.read_audio(place.path, silent_seconds=info.seconds))
-    return _Result(place.path, place.subfolder, frames, audio, last, info, about)
+    return _Result(place.path, place.subfolder, frames, audio, tensors.to_image(last), info, about)
 
 
 def _check_together(infos: list[FilmInfo], wanted: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ sound.py     float32 samples, or silence
 packets.py   the compressed packets: copied with metadata, or hashed
 """
 
-from .frames import read_frames, read_last_frame, select
+from .frames import read_frames, read_frames_and_last, read_last_frame, select
 from .info import FilmError, FilmInfo, probe
 from .memory import ensure_memory
 from .packets import hash_film, remux
@@ -22,6 +22,7 @@ __all__ = [
     "probe",
     "read_audio",
     "read_frames",
+    "read_frames_and_last",
     "read_last_frame",
     "remux",
     "select",

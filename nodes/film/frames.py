@@ -64,6 +64,28 @@ def read_frames(
     return _read(path, choose, cancelled)
 
 
+def read_frames_and_last(
+    path: Path,
+    *,
+    skip_first_frames: int = 0,
+    select_every_nth: int = 1,
+    frame_load_cap: int = 0,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Decode what `read_frames` and `read_last_frame` give, in one pass. Raises FilmError, as `read_frames` does."""
+    extra = 0
+
+    def choose(count: int) -> Sequence[int]:
+        nonlocal extra
+        chosen = select(count, skip_first_frames, select_every_nth, frame_load_cap)
+        extra = int(chosen[-1] < count - 1)
+        return (*chosen, count - 1) if extra else chosen
+
+    frames = _read(path, choose, cancelled)
+    last = frames[-1:].copy()  # a view would keep all frames in memory for as long as anyone holds it
+    return frames[: len(frames) - extra], last
+
+
 def read_last_frame(path: Path, *, cancelled: Callable[[], bool] = lambda: False) -> NDArray[np.float32]:
     """Decode the last frame to [1, height, width, 3], RGB, 0..1."""
     return _read(path, lambda count: (count - 1,), cancelled)

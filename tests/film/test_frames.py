@@ -9,7 +9,17 @@ import threading
 import av
 import numpy as np
 import pytest
-from kling.nodes.film import FilmError, ensure_memory, frames, info, memory, read_frames, read_last_frame, select
+from kling.nodes.film import (
+    FilmError,
+    ensure_memory,
+    frames,
+    info,
+    memory,
+    read_frames,
+    read_frames_and_last,
+    read_last_frame,
+    select,
+)
 
 LIMITED, FULL = 1, 2
 BT709, BT601 = 1, 6
@@ -134,6 +144,17 @@ def test_chosen_frames_are_those_of_the_whole_film(film_of, kind):
         part = read_frames(path, skip_first_frames=skip, select_every_nth=nth, frame_load_cap=cap)
         assert np.array_equal(part, film[skip::nth][: cap or None]), (skip, nth, cap)
     assert np.array_equal(read_last_frame(path), film[-1:])
+
+
+@pytest.mark.parametrize(
+    "choice", [{}, {"frame_load_cap": 2}, {"select_every_nth": 11}, {"select_every_nth": 3}, {"skip_first_frames": 11}]
+)
+def test_chosen_frames_and_the_last_one_come_in_one_pass(film_of, choice):
+    path = film_of(frames=12)
+    chosen, last = read_frames_and_last(path, **choice)
+    assert np.array_equal(chosen, read_frames(path, **choice))
+    assert np.array_equal(last, read_last_frame(path))
+    assert not np.shares_memory(chosen, last)
 
 
 def test_frames_after_the_last_wanted_one_are_not_decoded(film_of):
