@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
 from ..runware.errors import KlingError  # noqa: TID252  the pack's own name is its folder's
 
@@ -26,6 +26,9 @@ LONGEST_SIDE = 4096
 
 MOST_FRAMES = 30 * 60
 """The longest clip the service knows, 30 seconds of reference video, at 60 frames a second."""
+
+PYAV_THAT_TAKES_ANY_TITLE = 19
+"""From this version on it does so by itself, and knows no `metadata_errors`."""
 
 
 class FilmError(KlingError):
@@ -89,14 +92,18 @@ def opened(file: File) -> Iterator[InputContainer]:
 
     name = getattr(file, "name", "the film")
     try:
-        # Titles in a damaged file need not be UTF-8; nothing hangs on them.
-        with av.open(file if hasattr(file, "read") else str(file), metadata_errors="replace") as container:
+        with av.open(file if hasattr(file, "read") else str(file), **_lenient(av.__version__)) as container:
             yield container
     except av.FFmpegError as error:
         raise FilmError(
             f"{name} cannot be read as a film ({error.strerror}): the file is incomplete or damaged.",
             next_step="The file was left as it is; run again to fetch it anew, or open it in a player.",
         ) from error
+
+
+def _lenient(version: str) -> dict[str, Any]:
+    """Say how PyAV is to take titles that are not UTF-8, as in a damaged file. Nothing hangs on them."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < PYAV_THAT_TAKES_ANY_TITLE else {}
 
 
 def picture_track(container: InputContainer, file: File) -> VideoStream:

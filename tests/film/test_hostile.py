@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 def child(*words):
     """Read films in another process; gives how each ended, and by how much memory grew, MiB."""
-    command = [sys.executable, "-P", str(MUTANTS), *map(str, words)]
+    command = [sys.executable, str(MUTANTS), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     rows = [json.loads(line) for line in done.stdout.splitlines()]
