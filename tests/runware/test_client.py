@@ -27,6 +27,7 @@ def run(work):
     try:
         return loop.run_until_complete(work)
     finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 

@@ -88,6 +88,7 @@ def fetch(host, target, *, container="mp4", url=URL, disk=None):
         return loop.run_until_complete(work())
     finally:
         target.parent.joinpath("seconds").write_text(str(loop.time()))
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
 

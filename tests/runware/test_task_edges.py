@@ -1,0 +1,125 @@
+"""Edges of the state machine that stories pass without touching: each was shown by a mutation that no story noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+from kling.nodes.runware import errors
+from kling.nodes.runware.journal import UUID_PATTERN, Record, State, lock_place
+from kling.nodes.runware.order import Timing
+from kling.nodes.runware.response import Row
+from kling.nodes.runware.task import Purchase, _film_name
+
+from world.disk import Volume
+from world.process import Process
+from world.story import Story
+
+REFUSED = ("videoInference", {"kind": "status", "status": 402})
+
+
+def purchase_of(story, *, order=True, **timing):
+    process = story.process
+    return Purchase(
+        story.order() if order else None,
+        client=process.client,
+        journal=process.journal,
+        settings=process.settings,
+        places=asyncio.Semaphore(1),
+        timing=Timing(**timing),
+    )
+
+
+@pytest.mark.parametrize("indexed", [1, 2])
+def test_the_newest_attempt_is_the_last_of_those_that_follow_the_index(indexed):
+    story = Story()
+    journal, order = story.process.journal, story.order()
+    journal.open()
+    for attempt in (indexed, indexed + 1):
+        journal.put(Record(task_uuid=order.uuid(attempt), attempt=attempt))
+    journal.put_intent(order.intent, order.uuid(indexed))
+    assert purchase_of(story)._newest_attempt(order).attempt == indexed + 1
+
+
+def test_a_second_attempt_looks_for_later_ones_as_the_first_does():
+    story = Story(REFUSED, REFUSED, REFUSED)
+    assert story.buy().end == "InsufficientCreditsError"
+    here, there = story.process, Volume(story.volume.clock)
+    story.process = Process(story, there, story.key, window=20.0)
+    for end in ("InsufficientCreditsError", "InsufficientCreditsError", "film"):
+        assert story.buy().end == end
+    story.process = here
+    outcome = story.buy()
+    assert outcome.record.attempt == 2
+    assert story.billed == 1
+
+
+def test_who_waits_for_another_run_gives_up_in_the_end_and_names_the_task():
+    story = Story()
+    story.wait(100.0)
+    task_uuid = story.order().uuid(0)
+    assert story.buy(patience=10.0).end == "left"
+    story.restart()
+    other = Process(story, story.volume, story.key, window=20.0)
+    other.journal.open()
+    assert other.journal.lock(lock_place(task_uuid))
+    waiting = purchase_of(story, order=False, watch=150.0)
+    began = story.loop.time()
+    with pytest.raises(errors.KlingError) as caught:
+        story.run(waiting.collect(task_uuid))
+    assert 150.0 <= story.loop.time() - began < 160.0
+    assert task_uuid in str(caught.value)
+
+
+def test_a_purchase_in_any_state_after_the_first_is_waited_for_whoever_leaves():
+    story = Story(*[("download", "503")] * 400)
+    story.buy(patience=10.0)
+    for state, seconds in ((State.ACCEPTED, 0.0), (State.RESULT, 600.0)):
+        story.wait(seconds)
+        story.restart()
+        assert story.record().state is state
+        assert story.collect(story.order().uuid(0), patience=0.3).end == "left"
+        ((purchase, _, _),) = story.process.running.values()
+        assert purchase.sent
+
+
+def test_a_place_is_given_back_once_though_it_was_left_early():
+    story = Story(("job", "never"))
+    purchase = purchase_of(story, overlong=60.0)
+    with pytest.raises((errors.KlingError, asyncio.TimeoutError)):
+        story.run(asyncio.wait_for(purchase.run(), 5_000.0))
+    assert purchase.places._value == 1
+
+
+def test_what_was_in_doubt_is_accepted_as_of_its_send_and_no_longer_maybe_sent():
+    story = Story(("videoInference", "lost_after"))
+    record = story.buy().record
+    assert record.accepted_at == record.last_sent_at
+    assert record.finished_at > record.accepted_at
+    assert not record.maybe_sent
+
+
+def test_a_result_is_named_by_its_own_uuid_or_by_one_made_of_what_it_says():
+    def name(**fields):
+        return _film_name(Row("task", "videoInference", "success", **fields))
+
+    uuid = "b7db282d-2943-4f12-992f-77df3ad3ec71"
+    assert name(video_uuid=uuid.upper()) == uuid
+    odd = [name(video_uuid=text) for text in ("../../etc/passwd", uuid + "0", uuid[:-1] + "g")]
+    addressed = [name(video_url=f"https://im.runware.ai/{letter}.mp4") for letter in "ab"]
+    made = [*odd, *addressed]
+    assert all(UUID_PATTERN.fullmatch(each) for each in made)
+    assert len(set(made)) == len(made)
+    assert made[0].replace("-", "") == hashlib.sha256(b"../../etc/passwd").hexdigest()[:32]
+
+
+@pytest.mark.parametrize("later", [0.0, 1_000.0])
+def test_an_answer_of_a_moment_ago_is_not_asked_for_again_before_the_send(later):
+    story = Story(REFUSED)
+    story.wait(later)
+    story.buy()
+    before = len(story.simulator.requests)
+    story.buy()
+    channels = [exchange.channel for exchange in story.simulator.requests[before:]]
+    assert channels[: channels.index("videoInference")].count("getTaskDetails") == 1
