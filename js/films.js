@@ -114,13 +114,16 @@ function remember(id, output) {
 }
 
 /**
- * Have the page show an output as if it had just been made.
+ * Have the page show an output as if it had just been made. The canvas puts the film on the node
+ * when it draws it, and draws a page at rest only when asked.
  * @param {string} id
  * @param {Output} output
  */
 function display(id, output) {
+  const { api, graph } = host();
   const detail = { node: id, display_node: id, output, prompt_id: "", again: true };
-  host().api.dispatchCustomEvent("executed", detail);
+  api.dispatchCustomEvent("executed", detail);
+  graph.setDirtyCanvas(true, true);
 }
 
 /**
