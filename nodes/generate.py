@@ -120,6 +120,7 @@ async def _make(
     """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
     from . import purchase
     from .runware import assemble
+    from .runware.price import price
     from .runware.wire import WIRE
 
     frame_images, elements, reference_image, reference_video = sockets
@@ -127,28 +128,29 @@ async def _make(
     image, lines = await _picture(reference_image, node)
     clip = await _clip(reference_video, node)
     request = assemble.assemble(prompt, settings, frame_images, elements, image, clip)
-    planned = _price(request, settings)
+    planned = price(request, settings.profile, assemble.reference_seconds(request))
     where = await purchase.account(rehearsal=settings.mode == "rehearse")
-    if not where.rehearsal:
-        fanout.check(await siblings.count(), where.settings.max_fanout, planned, node)
+    order = _order(request, settings, planned, where.key)
+    count = await siblings.count()
+    if not where.rehearsal and not await beside.run(WIRE.has_bought, where, order.intent):
+        _check_cost(planned, settings)
+        fanout.check(count, where.settings.max_fanout, planned, node)
     lines += assemble.warnings(request) + _notes(prompt, settings)
     pictures.tell(lines, node=node, node_id=node_id)
-    ticket = WIRE.buy(where, _order(request, settings, planned, where.key))
+    ticket = WIRE.buy(where, order)
     record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes)
     host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
     task = purchase.Task(record.task_uuid, where.rehearsal)
     return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))
 
 
-def _price(request: VideoInference, settings: draft.Settings) -> Decimal | None:
-    """Give the planned USD; refuse it above max_cost. Raises BudgetError."""
-    from .runware import assemble
+def _check_cost(planned: Decimal | None, settings: draft.Settings) -> None:
+    """Refuse a price above max_cost, or one that nobody knows before. Raises BudgetError."""
     from .runware.errors import BudgetError
-    from .runware.price import price, usd
+    from .runware.price import usd
 
-    planned = price(request, settings.profile, assemble.reference_seconds(request))
     most = Decimal(str(settings.max_cost))
-    if most and settings.mode == "generate" and (planned is None or planned > most):
+    if most and (planned is None or planned > most):
         what = "cannot be known before (motion control)" if planned is None else f"is {usd(planned)}"
         raise BudgetError(
             node=settings.node,
@@ -157,7 +159,6 @@ def _price(request: VideoInference, settings: draft.Settings) -> Decimal | None:
             rule=f"the price of this run {what}.",
             next_step="Raise max_cost, or take fewer seconds or results, or no sound.",
         )
-    return planned
 
 
 def _order(request: VideoInference, settings: draft.Settings, planned: Decimal | None, key: str) -> Order:

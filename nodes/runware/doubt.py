@@ -77,11 +77,17 @@ def _seconds_to_repeat(purchase: Purchase) -> float | None:
 
 
 def _has_settled(purchase: Purchase) -> bool:
-    """Whether every earlier copy would have ended, and its end could still be seen."""
-    last = purchase.record.last_sent_at
+    """Whether every earlier copy would have ended, and its end could still be seen; by both clocks.
+
+    The one can be set, the other begins anew with the machine: only then does the first count alone.
+    """
+    last, up = purchase.record.last_sent_at, purchase.record.last_sent_uptime
     if purchase.order is None or last is None:
         return False
-    return purchase.timing.settle <= purchase.journal.clock() - last <= purchase.timing.settle_latest
+    ages = [purchase.journal.clock() - last]
+    if up is not None and up <= purchase.journal.uptime():
+        ages.append(purchase.journal.uptime() - up)
+    return purchase.timing.settle <= min(ages) and max(ages) <= purchase.timing.settle_latest
 
 
 @dataclass

@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import re
+import time
 from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum
@@ -80,6 +81,8 @@ MOVES: dict[State, frozenset[State]] = {
 UNSENT = frozenset({State.INTENT})
 WAITING = frozenset({State.SENDING, State.HELD, State.ACCEPTED, State.RESULT})
 UNCLEAR = frozenset({State.SENDING, State.HELD})
+TAKEN = frozenset({State.ACCEPTED, State.RESULT, State.COMMITTED, State.EXPIRED})
+"""The service has, or had it: whatever is done with it from here on spends nothing more."""
 ENDED_BADLY = frozenset({State.REJECTED, State.FAILED})
 
 
@@ -129,6 +132,8 @@ class Record(BaseModel):
     """Whether an earlier send of this UUID is unsettled."""
     first_unsettled_at: float | None = None
     last_sent_at: float | None = None
+    last_sent_uptime: float | None = None
+    """The machine's uptime then, by a clock that nobody can set."""
     accepted_at: float | None = None
     evidence: str = ""
     """What proved that the service has it."""
@@ -164,10 +169,23 @@ class Record(BaseModel):
         self.state = state
 
 
+def uptime() -> float:
+    """Seconds for which this machine has been up, asleep or not where the system tells."""
+    including_sleep = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if including_sleep is None else time.clock_gettime(including_sleep)
+
+
 class Journal:
     """The records of one state folder."""
 
-    def __init__(self, folder: Path, *, disk: Disk | None = None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        disk: Disk | None = None,
+        clock: Callable[[], float],
+        uptime: Callable[[], float] = uptime,
+    ) -> None:
         self.folder = folder
         self.tasks = folder / "tasks"
         self.intents = folder / "intents"
@@ -175,6 +193,7 @@ class Journal:
         self.media = folder / "media"
         self.disk = disk or Disk()
         self.clock = clock
+        self.uptime = uptime
 
     def open(self) -> None:
         """Make the folders. Raises StorageError: without a record nothing may be spent."""

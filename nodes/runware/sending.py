@@ -171,6 +171,7 @@ async def _mark_sending(purchase: Purchase) -> None:
         now = purchase.journal.clock()
         record.first_unsettled_at = now if fresh else record.first_unsettled_at
         record.last_sent_at = now
+        record.last_sent_uptime = purchase.journal.uptime()
         record.maybe_sent = True
         record.posts += 1
         record.move(State.SENDING)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from .client import Client, hide_from_logs
 from .errors import NOT_BILLED, KlingError
 from .files import Disk
-from .journal import Journal, Record, State, lock_place
+from .journal import TAKEN, Journal, Record, State, lock_place
 from .order import Timing
 from .task import Purchase
 
@@ -139,6 +139,11 @@ class Wire:
     def journal(self, account: Account) -> Journal:
         """The journal of an account's folder; reading it needs no loop."""
         return Journal(account.folder, disk=self._disk, clock=self._clock)
+
+    def has_bought(self, account: Account, intent: str) -> bool:
+        """Whether the service has taken an order before, so that running it again spends nothing. Reads the journal."""
+        newest = self.journal(account).newest_attempt(intent)
+        return newest is not None and newest.state in TAKEN
 
     def prepare(self, account: Account) -> None:
         """Get ready what takes long the first time: certificates, or the service of rehearsals.

@@ -100,3 +100,23 @@ def test_the_node_says_each_second_what_is_going_on(comfy, service, key, take):
     graph, film = text_to_video(comfy.object_info, take=take)
     run = comfy.run(graph)
     assert len([text for text in run.texts(film.generate.id) if "so far" in text]) >= 2
+
+
+def test_a_purchase_above_max_cost_is_refused_before_anything_is_sent(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take, duration=10, max_cost=0.5)
+    run = comfy.run(graph)
+    assert run.status == "error"
+    refused = run.error["exception_message"]
+    assert refused.startswith(f"KlingGenerate (node {film.generate.id}), max_cost: ")
+    assert "the price of this run is $0.84" in refused
+    assert "Not billed" in refused
+    assert service.requests == []
+
+
+def test_what_was_bought_is_not_refused_by_a_max_cost_set_later(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take)
+    first = film_paths(comfy, comfy.run(graph), film.fetch)
+    service.requests.clear()
+    again = comfy.run(graph.change(film.generate, max_cost=0.01))
+    assert film_paths(comfy, again, film.fetch) == first
+    assert service.requests == []

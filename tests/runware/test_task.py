@@ -173,6 +173,32 @@ def test_the_wish_to_wait_is_heard_when_it_fits_into_the_window():
     assert 7.0 <= posts[1] - posts[0] < 12.0
 
 
+@pytest.mark.parametrize("restarted", [False, True], ids=["same process", "another process"])
+def test_a_clock_set_forward_does_not_make_an_hour_of_a_minute(restarted):
+    """World 20768: a send that nobody saw was repeated after 76 s, as the clock said that two hours had gone by."""
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    assert story.buy().end == "SubmissionUncertain"
+    story.skew = 7_200.0
+    if restarted:
+        story.restart()
+    assert story.buy().end == "SubmissionUncertain"
+    assert story.sends == 1
+    story.wait(3_700.0)
+    assert story.buy().end == "film"
+    assert story.billed == 1
+
+
+def test_after_a_restart_of_the_machine_the_clock_alone_counts():
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    story.wait(9_000.0)
+    assert story.buy().end == "SubmissionUncertain"
+    story.wait(3_700.0)
+    story.volume.crash(story.chance)
+    story.restart()
+    assert story.buy().end == "film"
+    assert story.billed == 1
+
+
 def test_a_clock_that_was_moved_closes_the_window():
     story = Story(("videoInference", "lost_before"), *ASKED_FIRST, ("getResponse", "hang"))
 
@@ -456,7 +482,7 @@ def test_a_purchase_in_doubt_is_not_sent_again_when_another_machine_made_a_later
     """World 11554: ours never arrived, theirs was refused and then bought; an hour later ours was sent once more."""
     story = Story(*[("videoInference", "lost_before")] * 2, ("videoInference", {"kind": "status", "status": 402}))
     assert story.buy().end == "SubmissionUncertain"
-    here, there = story.process, Volume(story.volume.clock)
+    here, there = story.process, Volume(story.volume.clock, story.loop.time)
     story.process = Process(story, there, story.key, window=20.0)
     assert story.buy().end == "InsufficientCreditsError"
     assert story.buy().end == "film"

@@ -30,14 +30,21 @@ class Volume:
     A crash keeps the bytes and names that were synced; of the others it keeps what chance likes.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] = lambda: 0.0) -> None:
         self.clock = clock
+        self.ticks = ticks
+        self.booted = 0.0
         self.names: dict[Path, Node] = {}
         self.durable: dict[Path, Node] = {}
         self.locks: dict[tuple[Path, int], object] = {}
 
+    def uptime(self) -> float:
+        """How long its machine has been up."""
+        return self.ticks() - self.booted
+
     def crash(self, chance: Random) -> None:
         """Lose power."""
+        self.booted = self.ticks()
         kept = dict(self.durable)
         for path in sorted({*self.names, *self.durable}):
             if self.names.get(path) is not self.durable.get(path) and chance.random() < 0.5:

@@ -15,6 +15,7 @@ HOURS = 7_200.0
 
 def move_the_clock(world: World, _volume: Volume, chance: Random) -> None:
     """Set the machine's clock; nothing may hang on it alone."""
+    world.suffered.add("clock")
     world.skew += chance.choice((HOURS, -HOURS, chance.uniform(-40, 40)))
 
 

@@ -73,7 +73,7 @@ class Process:
         self.steps = 0
         self.disk = MemoryDisk(volume, self.disk_step, world.chance)
         self.client = Client(key, transport=_Network(self))
-        self.journal = Journal(FOLDER, disk=self.disk, clock=volume.clock)
+        self.journal = Journal(FOLDER, disk=self.disk, clock=volume.clock, uptime=volume.uptime)
         self.settings = Settings(resubmit_window=window)
         self.places = asyncio.Semaphore(4)
         self.running: dict[str, tuple[Purchase, asyncio.Task[Record], list[int]]] = {}

@@ -66,7 +66,7 @@ class World:
             self.simulator.service.__class__ = ShyService
         self.skew = 0.0
         self.layout = chance.choices(("one", "shared", "separate"), (70, 15, 15))[0]
-        self.volumes = [Volume(self._clock) for _ in range(2 if self.layout == "separate" else 1)]
+        self.volumes = [Volume(self._clock, self.loop.time) for _ in range(2 if self.layout == "separate" else 1)]
         for volume in self.volumes:
             volume.put(REFERENCE, REFERENCE_BYTES)
             if chance.random() < 0.6:
@@ -158,6 +158,7 @@ class World:
     def _lose_power(self, index: int) -> None:
         volume = self.processes[index].volume
         self.note("power lost")
+        self.suffered.add("power")
         for process in self.processes:
             if process.volume is volume:
                 process.end()
@@ -292,11 +293,13 @@ class World:
     def _allowed_double(self) -> bool:
         """Whether nothing but the service could have prevented a second job, and it did not.
 
-        Two machines, or a machine and its earlier self whose whole journal is gone, have only the service between
-        them: it must refuse a running task's UUID (A1) and show what it runs.
+        Two machines, a machine and its earlier self whose whole journal is gone, and one whose clock was set while it
+        was off or its records were torn, have only the service between them: it must refuse a running task's UUID (A1)
+        and show what it runs.
         """
-        alone = self.layout == "separate" or "whole journal" in self.suffered
-        return alone and (self.dedupe == "none" or isinstance(self.simulator.service, ShyService))
+        untimed = "clock" in self.suffered and self.suffered & {"power", "journal"}
+        alone = self.layout == "separate" or "whole journal" in self.suffered or untimed
+        return bool(alone) and (self.dedupe == "none" or isinstance(self.simulator.service, ShyService))
 
     def _changed_its_mind(self, task_uuids: list[str]) -> bool:
         """Whether the service called each of these failed, and made a film of it after all."""
