@@ -107,7 +107,7 @@ def test_a_purchase_above_max_cost_is_refused_before_anything_is_sent(comfy, ser
     run = comfy.run(graph)
     assert run.status == "error"
     refused = run.error["exception_message"]
-    assert refused.startswith(f"KlingGenerate (node {film.generate.id}), max_cost: ")
+    assert refused.startswith(f"KlingGenerate (node {film.generate.id}), max_cost is ")
     assert "the price of this run is $0.84" in refused
     assert "Not billed" in refused
     assert service.requests == []
@@ -115,8 +115,8 @@ def test_a_purchase_above_max_cost_is_refused_before_anything_is_sent(comfy, ser
 
 def test_what_was_bought_is_not_refused_by_a_max_cost_set_later(comfy, service, key, take):
     graph, film = text_to_video(comfy.object_info, take=take)
-    first = film_paths(comfy, comfy.run(graph), film.fetch)
+    first = comfy.run(graph)
     service.requests.clear()
     again = comfy.run(graph.change(film.generate, max_cost=0.01))
-    assert film_paths(comfy, again, film.fetch) == first
+    assert info_of(again, film)[0]["video_uuid"] == info_of(first, film)[0]["video_uuid"]
     assert service.requests == []
