@@ -28,6 +28,7 @@ def run(work):
         return loop.run_until_complete(work)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(asyncio.sleep(1.0))  # streams within streams are closed one round after the other
         loop.close()
 
 

@@ -89,6 +89,7 @@ def fetch(host, target, *, container="mp4", url=URL, disk=None):
     finally:
         target.parent.joinpath("seconds").write_text(str(loop.time()))
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(asyncio.sleep(1.0))  # streams within streams are closed one round after the other
         loop.close()
 
 
