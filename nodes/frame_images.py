@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from comfy_api.latest import io
@@ -101,13 +102,14 @@ class KlingFrameImages(io.ComfyNode):
             "max_side": max_side,
         }
         values = read("KlingFrameImages", node, widgets)
-        given, lines = {}, []
-        for field, image in (("first_frame", first_frame), ("last_frame", last_frame)):
-            if image is not None:
-                given[field], said = await pictures.encode(
-                    image, node=node, field=field, encoding=values["encoding"], max_side=values["max_side"]
-                )
-                lines += said
+        images = {"first_frame": first_frame, "last_frame": last_frame}
+        images = {field: image for field, image in images.items() if image is not None}
+        settings = {"node": node, "encoding": values["encoding"], "max_side": values["max_side"]}
+        encoded = await asyncio.gather(
+            *(pictures.encode(image, field=field, **settings) for field, image in images.items())
+        )
+        given = {field: picture for field, (picture, _) in zip(images, encoded, strict=True)}
+        lines = [line for _, said in encoded for line in said]
         chosen = draft.frame_images(**given, **widgets, node=node)
         pictures.tell(lines, node=node, node_id=cls.hidden.unique_id)
         return io.NodeOutput(chosen)

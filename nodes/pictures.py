@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from . import beside, host
 from .runware import media
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 logger = logging.getLogger("kling")
+
+AT_ONCE = 2
+"""Pictures of a batch that are encoded side by side; each is in memory as bytes meanwhile."""
 
 MAX_SIDE = 2048
 """Pixels; the service reduces uploaded pictures to this anyway."""
@@ -31,18 +38,22 @@ def _encode(
 
 
 async def encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
-    """Encode every picture of a batch of at most `most`, in a thread; and say what was done to them."""
+    """Encode every picture of a batch of at most `most`, in threads; and say what was done to them."""
     return await beside.run(_encode_all, image, node=node, field=field, most=most)
 
 
 def _encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
     from . import tensors
 
-    finished = [
-        _finish(pixels, field=f"{field} {number}", encoding="png", max_side=MAX_SIDE)
-        for number, pixels in enumerate(tensors.pictures(image, node=node, field=field, most=most), start=1)
-    ]
+    makers = tensors.pictures(image, node=node, field=field, most=most)
+    fields = [f"{field} {number}" for number in range(1, len(makers) + 1)]
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="kling-pictures") as threads:
+        finished = list(threads.map(_finish_one, makers, fields))
     return tuple(picture for picture, _ in finished), [line for _, lines in finished for line in lines]
+
+
+def _finish_one(make: Callable[[], Any], field: str) -> tuple[media.Picture, list[str]]:
+    return _finish(make(), field=field, encoding="png", max_side=MAX_SIDE)
 
 
 def _finish(pixels: Any, *, field: str, encoding: media.Encoding, max_side: int) -> tuple[media.Picture, list[str]]:

@@ -10,7 +10,8 @@ import contextlib
 import hashlib
 import secrets
 import wave
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,11 @@ def one_picture(image: Any, *, node: str, field: str) -> NDArray[np.uint8]:
     return _pixels(batch[0], node=node, field=field)
 
 
-def pictures(image: Any, *, node: str, field: str, most: int) -> list[NDArray[np.uint8]]:
-    """Give every picture of an IMAGE of at most `most` as uint8 [height, width, 3]. Raises InputError."""
+def pictures(image: Any, *, node: str, field: str, most: int) -> list[Callable[[], NDArray[np.uint8]]]:
+    """Give for every picture of an IMAGE of at most `most` what makes it uint8 [height, width, 3]. Raises InputError.
+
+    Not the pixels themselves: as bytes, too, a batch of large pictures need not be in memory as a whole.
+    """
     batch = _batch(image, node=node, field=field)
     if len(batch) > most:
         raise InputError(
@@ -70,7 +74,7 @@ def pictures(image: Any, *, node: str, field: str, most: int) -> list[NDArray[np
             rule=f"it is a batch of {len(batch)} pictures, and at most {most} are taken.",
             next_step="Choose some with ImageFromBatch.",
         )
-    return [_pixels(picture, node=node, field=field) for picture in batch]
+    return [partial(_pixels, picture, node=node, field=field) for picture in batch]
 
 
 def to_image(frames: NDArray[np.float32]) -> torch.Tensor:

@@ -128,7 +128,7 @@ def test_what_is_no_single_picture_names_node_field_and_reason(value, words):
 
 def test_a_batch_gives_every_picture():
     batch = image(3, 8, 9, 3)
-    pixels = tensors.pictures(batch, **AT, most=3)
+    pixels = [make() for make in tensors.pictures(batch, **AT, most=3)]
     assert [np.array_equal(one, expected(picture)) for one, picture in zip(pixels, batch, strict=True)] == [True] * 3
 
 
