@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -103,3 +103,22 @@ def key(stage: Stage) -> Iterator[str]:
         file.write(KEY)
     yield KEY
     path.unlink()
+
+
+@pytest.fixture
+def switch_language(stage: Stage) -> Iterator[Callable[[str], None]]:
+    """Switch the page's language, and back in the end. The page opens its workflow anew when it has the new words."""
+
+    def switch(name: str) -> None:
+        if stage.evaluate("return app.extensionManager.setting.get('Comfy.Locale')") == name:
+            return
+        stage.evaluate(
+            "for (const each of app.rootGraph.nodes) each.before = true;"
+            "return app.extensionManager.setting.set('Comfy.Locale', argument)",
+            name,
+        )
+        stage.until("const { nodes } = app.rootGraph; return nodes.length && nodes.every(each => !each.before)")
+
+    stage.example("text to video")
+    yield switch
+    switch("en")

@@ -21,6 +21,13 @@ SHOTS = ROOT / "output" / "page"
 
 MILLISECONDS = 20_000
 EMPTY = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "config": {}, "version": 0.4}
+CLEAR = """async workflow => {
+  const { workflow: open, toast } = app.extensionManager;
+  (toast.dismissAll ?? toast.removeAll).call(toast);
+  await app.loadGraphData(workflow, true, true, open.activeWorkflow);
+  for (const each of [...open.openWorkflows]) if (each !== open.activeWorkflow) await open.closeWorkflow(each);
+}"""
+DRAWN = "() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
 FIND = "const find = type => [...app.rootGraph.nodes].filter(each => each.type === type);"
 
 
@@ -36,11 +43,11 @@ class Stage:
         page.set_default_timeout(MILLISECONDS)
 
     def clear(self) -> None:
-        """Take everything away that a test before may have left."""
+        """Take everything away that a test before may have left: runs, dialogs, messages, all workflows but one."""
         self.comfy.interrupt()
         self.page.keyboard.press("Escape")
         self.wait_until_idle()
-        self.page.evaluate("workflow => app.loadGraphData(workflow)", EMPTY)
+        self.page.evaluate(CLEAR, EMPTY)
         self.page.console_lines.clear()
 
     def faults(self) -> list[str]:
@@ -51,6 +58,7 @@ class Stage:
         """Keep a picture of the page."""
         folder = SHOTS / self.name.replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
+        self.page.evaluate(DRAWN)
         self.page.screenshot(path=folder / f"{station}.png")
 
     def evaluate(self, script: str, argument: Any = None) -> Any:

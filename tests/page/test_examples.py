@@ -12,7 +12,6 @@ def test_an_example_opens_with_its_price_and_without_a_complaint(stage, name):
     stage.wait_for_badge("KlingGenerate", stage.badges("KlingGenerate")[0])
     assert all(badge.startswith("rehearsal · $0") for badge in stage.badges("KlingGenerate"))
     assert all(badge and "missing" not in badge for badge in stage.badges("KlingPrompt"))
-    stage.page.wait_for_timeout(300)
     stage.shoot(f"example-{name.replace(' ', '-')}")
 
 

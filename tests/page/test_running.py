@@ -52,26 +52,34 @@ def test_several_films_come_all_and_each_can_be_played_alone(stage):
 
 
 @pytest.fixture
-def slow(served):
-    """A service that takes its time."""
+def rendering(served):
+    """A service that renders until it is told to be done: `rendering()`."""
     service = served.simulator.service
-    usual, service.latency = service.latency, 30.0
-    yield service
-    service.latency = usual
+    usual, service.latency = service.latency, 3600.0
+
+    def done():
+        service.latency = usual
+        for jobs in list(service.jobs.values()):
+            for job in jobs:
+                job.seconds = min(job.seconds, usual)
+
+    yield done
+    done()
 
 
-def test_words_go_on_after_a_reload_in_the_middle(stage, key, slow):
+def test_words_go_on_after_a_reload_in_the_middle(stage, key, rendering):
     short(stage, take=new_take(), mode="generate")
     stage.run()
     stage.wait_for_words("KlingGenerate", "so far")
     stage.reload()
     stage.wait_for_words("KlingGenerate", "so far")
     stage.shoot("reload-in-the-middle")
+    rendering()
     stage.wait_until_idle()
     stage.wait_for_film()
 
 
-def test_a_second_page_sees_the_words_and_the_film(stage, key, slow):
+def test_a_second_page_sees_the_words_and_the_film(stage, key, rendering):
     short(stage, take=new_take(), mode="generate")
     workflow = stage.evaluate("return app.rootGraph.serialize()")
     second = open_page(stage.page.context.browser, stage.comfy, vue_nodes=stage.vue)
@@ -83,19 +91,20 @@ def test_a_second_page_sees_the_words_and_the_film(stage, key, slow):
             "widget => widget.name.startsWith('$$') && widget.value.includes('so far')))",
             timeout=20_000,
         )
+        rendering()
         second.locator(stage.player).first.wait_for(state="attached", timeout=60_000)
     finally:
         second.close()
 
 
-def test_cancel_leaves_a_purchase_that_can_be_collected(stage, key, slow):
+def test_cancel_leaves_a_purchase_that_can_be_collected(stage, key, rendering):
     short(stage, take=new_take(), mode="generate")
     stage.run()
     stage.wait_for_words("KlingGenerate", "so far")
     stage.command("Comfy.Interrupt")
     stage.wait_until_idle(10_000)
-    stage.page.wait_for_timeout(300)
     stage.shoot("cancelled")
+    rendering()
     stage.run()
     stage.wait_for_film()
     stage.wait_until_idle()
