@@ -109,9 +109,8 @@ def report(module: str, possible: int, tried: int, dumped: str) -> None:
         if result and result.get("test_outcome") == "survived":
             lived += 1
             sys.stdout.write(f"{result.get('diff', '')}\n")
-    sys.stdout.write(
-        f"{module}: {tried - lived} of {tried} mistakes noticed, {hung} of them by tests that hung ({possible} possible)\n"
-    )
+    noticed = f"{tried - lived} of {tried} mistakes noticed, {hung} of them by a hang"
+    sys.stdout.write(f"{module}: {noticed} ({possible} possible)\n")
     sys.stdout.flush()
 
 
