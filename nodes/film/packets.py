@@ -61,11 +61,10 @@ def _copy(source: Path, part: Path, container_format: str, metadata: Mapping[str
     options = {} if container_format == "webm" else {"movflags": "use_metadata_tags+faststart"}
     with opened(source) as film, av.open(str(part), "w", format=container_format, options=options) as copy:
         copy.metadata.update({**film.metadata, **metadata})
-        tracks = {
-            stream.index: copy.add_stream_from_template(stream, opaque=True)
-            for stream in film.streams
-            if stream.type in ("video", "audio", "subtitle")
-        }
+        kept = [stream for stream in film.streams if stream.type in ("video", "audio", "subtitle")]
+        if any(stream.codec_context is None for stream in kept):
+            raise ValueError("a track is coded in a way this PyAV does not know")  # PyAV 14 would crash on it
+        tracks = {stream.index: copy.add_stream_from_template(stream, opaque=True) for stream in kept}
         for packet in film.demux([film.streams[index] for index in tracks]):
             if packet.dts is not None:
                 packet.stream = tracks[packet.stream_index]
