@@ -21,7 +21,7 @@ from .runware.tell import COLLECT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .runware.journal import Film, Record
+    from .runware.record import Film, Record
 
 NUMBERS_MOST = 100_000
 """Numbers tried, from the one after the largest that is taken."""

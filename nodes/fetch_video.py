@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from . import delivery, purchase
     from .film import FilmInfo
-    from .runware.journal import Film, Record
+    from .runware.record import Film, Record
     from .runware.wire import Account
 
 NODE = "KlingFetchVideo"

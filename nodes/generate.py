@@ -19,8 +19,8 @@ from .sockets import KlingElements, KlingFrameImages, KlingPrompt, KlingTask
 
 if TYPE_CHECKING:
     from .runware import draft
-    from .runware.journal import Record
     from .runware.order import Order
+    from .runware.record import Record
     from .runware.request import VideoInference
 
 NODE = "KlingGenerate"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import beside, host
@@ -11,6 +12,9 @@ from .runware import media
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 logger = logging.getLogger("kling")
 
@@ -33,8 +37,8 @@ def _encode(
 ) -> tuple[media.Picture, list[str]]:
     from . import tensors
 
-    pixels = tensors.one_picture(image, node=node, field=field)
-    return _finish(pixels, field=field, encoding=encoding, max_side=max_side)
+    make = partial(tensors.one_picture, image, node=node, field=field)
+    return _finish(make, field=field, encoding=encoding, max_side=max_side)
 
 
 async def encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
@@ -48,18 +52,19 @@ def _encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[
     makers = tensors.pictures(image, node=node, field=field, most=most)
     fields = [f"{field} {number}" for number in range(1, len(makers) + 1)]
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="kling-pictures") as threads:
-        finished = list(threads.map(_finish_one, makers, fields))
+        finish = partial(_finish, encoding="png", max_side=MAX_SIDE)
+        finished = list(threads.map(lambda make, name: finish(make, field=name), makers, fields))
     return tuple(picture for picture, _ in finished), [line for _, lines in finished for line in lines]
 
 
-def _finish_one(make: Callable[[], Any], field: str) -> tuple[media.Picture, list[str]]:
-    return _finish(make(), field=field, encoding="png", max_side=MAX_SIDE)
-
-
-def _finish(pixels: Any, *, field: str, encoding: media.Encoding, max_side: int) -> tuple[media.Picture, list[str]]:
-    picture = media.encode(media.reduce(pixels, max_side), encoding=encoding)
-    lines = [f"{field}: {warning}" for warning in media.picture_warnings(picture)]
+def _finish(
+    make: Callable[[], NDArray[np.uint8]], *, field: str, encoding: media.Encoding, max_side: int
+) -> tuple[media.Picture, list[str]]:
+    pixels = make()
     height, width, _ = pixels.shape
+    pixels = media.reduce(pixels, max_side)  # of the large ones nothing is kept
+    picture = media.encode(pixels, encoding=encoding)
+    lines = [f"{field}: {warning}" for warning in media.picture_warnings(picture)]
     if (width, height) != (picture.width, picture.height):
         lines.insert(0, f"{field}: reduced from {width}x{height} to {picture.width}x{picture.height} pixels.")
     return picture, lines

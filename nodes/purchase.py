@@ -16,8 +16,8 @@ from .runware.wire import REHEARSAL_KEY, WIRE, Account, is_here
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .runware.journal import Record
     from .runware.order import Status
+    from .runware.record import Record
     from .runware.wire import Ticket
 
 TICK = 0.1

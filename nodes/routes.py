@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from .runware.journal import Record
     from .runware.ledger import Ledger
+    from .runware.record import Record
 
 PROMPT_SHOWN = 160
 """Characters of a prompt that a list shows."""

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from kling.nodes import delivery, film, host
 from kling.nodes.runware.errors import InputError, StorageError
-from kling.nodes.runware.journal import Film, Record
+from kling.nodes.runware.record import Film, Record
 
 UUID = "236ba4b9-e789-4ff4-8fa9-7ca57ab56210"
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from kling.nodes.runware.journal import MOVES, State
+from kling.nodes.runware.record import MOVES, State
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "money-safety.md").read_text(encoding="utf-8")
 

@@ -10,8 +10,9 @@ from kling.nodes import host, purchase
 from kling.nodes.runware import wire
 from kling.nodes.runware.errors import KlingError, MissingKeyError
 from kling.nodes.runware.files import Disk
-from kling.nodes.runware.journal import Film, Journal, Record, State
+from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.order import Status
+from kling.nodes.runware.record import Film, Record, State
 from kling.nodes.runware.wire import REHEARSAL_KEY, Account, Wire
 
 UUID = "236ba4b9-e789-4ff4-8fa9-7ca57ab56210"

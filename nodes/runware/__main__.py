@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from . import settings
 from .errors import KlingError, MissingKeyError, StorageError
 from .files import write_whole
-from .journal import UNSENT, UUID_PATTERN, Journal, Record, State, lock_place
+from .journal import UUID_PATTERN, Journal, lock_place
 from .ledger import PAGE_MOST, Ledger
 from .price import usd
+from .record import UNSENT, Record, State
 from .wire import WIRE, Account, is_here
 
 if TYPE_CHECKING:

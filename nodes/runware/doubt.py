@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import sending, tell
-from .journal import State
+from .record import State
 from .verdict import REFUSALS
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from . import tell
 from .download import Gone, NotReady, save
 from .errors import DownloadError, KlingError, StorageError
-from .journal import Film, Journal, State
+from .journal import Journal
+from .record import Film, State
 
 if TYPE_CHECKING:
     from .task import Purchase

@@ -19,19 +19,18 @@ import re
 import time
 from datetime import datetime, timezone
 from decimal import Decimal
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from .errors import StorageError
 from .files import Disk, write_whole
+from .record import Record, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-FORMAT = 1
 UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 UPLOAD_KEPT_SECONDS = 25 * 86_400
 """The service deletes an uploaded file 30 days after its last use."""
@@ -40,133 +39,6 @@ PART_KEPT_SECONDS = 86_400
 BUDGET_LOCK_PLACE = 0
 UNKNOWN_POSTS = 2
 """Stands for "more than one, perhaps" where a record is lost."""
-
-
-class State(str, Enum):
-    """Where a purchase stands; the drawing in docs/money-safety.md is checked against `MOVES`."""
-
-    INTENT = "intent"
-    """Recorded; nothing was sent."""
-    SENDING = "sending"
-    """Bytes may have left; a crash now must be read as "maybe sent"."""
-    HELD = "held"
-    """Sent, and not known whether it arrived. Asking is free; it is never paid twice."""
-    ACCEPTED = "accepted"
-    """The service has it."""
-    RESULT = "result"
-    """Every result is known and recorded; a film is still to be fetched."""
-    COMMITTED = "committed"
-    """Every film lies in the state folder."""
-    REJECTED = "rejected"
-    """Refused before it was accepted: not billed."""
-    FAILED = "failed"
-    """Accepted, then failed."""
-    EXPIRED = "expired"
-    """It existed, and the service no longer has it."""
-
-
-MOVES: dict[State, frozenset[State]] = {
-    State.INTENT: frozenset({State.SENDING, State.ACCEPTED}),
-    State.SENDING: frozenset({State.INTENT, State.HELD, State.ACCEPTED, State.REJECTED}),
-    State.HELD: frozenset({State.SENDING, State.ACCEPTED, State.EXPIRED}),
-    State.ACCEPTED: frozenset({State.RESULT, State.FAILED, State.EXPIRED}),
-    State.RESULT: frozenset({State.COMMITTED, State.EXPIRED}),
-    State.COMMITTED: frozenset({State.RESULT}),
-    State.REJECTED: frozenset({State.ACCEPTED}),
-    State.FAILED: frozenset({State.ACCEPTED}),
-    State.EXPIRED: frozenset({State.ACCEPTED}),
-}
-"""Which state may follow which. REJECTED, FAILED and EXPIRED move only when the service, asked again, shows a film."""
-
-UNSENT = frozenset({State.INTENT})
-WAITING = frozenset({State.SENDING, State.HELD, State.ACCEPTED, State.RESULT})
-UNCLEAR = frozenset({State.SENDING, State.HELD})
-TAKEN = frozenset({State.ACCEPTED, State.RESULT, State.COMMITTED, State.EXPIRED})
-"""The service has, or had it: whatever is done with it from here on spends nothing more."""
-ENDED_BADLY = frozenset({State.REJECTED, State.FAILED})
-
-
-class Film(BaseModel):
-    """One result: what the service said of it, and the file once it is here."""
-
-    model_config = ConfigDict(extra="allow")
-
-    video_uuid: str
-    seed: int | None = None
-    cost: float | None = None
-    """USD as billed; None where the service did not say."""
-    nsfw: bool = False
-    file: str | None = None
-    """Name in the state folder's films/."""
-    size: int | None = None
-    """Bytes."""
-    sha256: str | None = None
-
-
-class Record(BaseModel):
-    """One purchase. Times are seconds since 1970 by this machine's clock, money is USD."""
-
-    model_config = ConfigDict(extra="allow")
-
-    version: int = FORMAT
-    task_uuid: str
-    state: State = State.INTENT
-    intent: str = ""
-    """SHA-256 of canonical request and take: the purchase's name, whatever the key and the attempt."""
-    take: int = 1
-    attempt: int = 0
-    model: str = ""
-    key_fingerprint: str = ""
-    price: str | None = None
-    """Planned USD, decimal; None where the price is not known before."""
-    request: dict[str, Any] = Field(default_factory=dict)
-    """The request with media as hashes."""
-    number_results: int = 1
-    seconds: int | None = None
-    created_at: float = 0.0
-    updated_at: float = 0.0
-    posts: int = 0
-    body_sha256: str = ""
-    body_size: int = 0
-    maybe_sent: bool = False
-    """Whether an earlier send of this UUID is unsettled."""
-    first_unsettled_at: float | None = None
-    last_sent_at: float | None = None
-    last_sent_uptime: float | None = None
-    """The machine's uptime then, by a clock that nobody can set."""
-    accepted_at: float | None = None
-    evidence: str = ""
-    """What proved that the service has it."""
-    finished_at: float | None = None
-    films: list[Film] = Field(default_factory=list)
-    gone: list[Film] = Field(default_factory=list)
-    """Results that could not be fetched when the others were; asked for again by every later run."""
-    failures: list[dict[str, str]] = Field(default_factory=list)
-    """`code` and `message` of what failed, in the service's words."""
-    deliveries: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Files already written into the output folder, by what they hold."""
-
-    @property
-    def billed(self) -> float | None:
-        """USD the service reported, over all results; None when it reported none."""
-        costs = [film.cost for film in (*self.films, *self.gone) if film.cost is not None]
-        return round(sum(costs), 6) if costs else None
-
-    @property
-    def spent(self) -> Decimal | None:
-        """USD that it has cost, or may yet cost; None where nobody can say."""
-        if self.state in UNSENT or self.state is State.REJECTED:
-            return Decimal(0)
-        if self.price is None and self.billed is None:
-            return None
-        planned, billed = Decimal(self.price or 0), Decimal(str(self.billed or 0))
-        return billed if billed and self.state in {State.RESULT, State.COMMITTED} else max(planned, billed)
-
-    def move(self, state: State) -> None:
-        """Go to another state; what the protocol does not allow is a fault of ours and stops everything."""
-        if state is not self.state and state not in MOVES[self.state]:
-            raise AssertionError(f"no move from {self.state.value} to {state.value}")
-        self.state = state
 
 
 def uptime() -> float:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from .journal import UNSENT, WAITING, Journal, Record, State
+from .journal import Journal
+from .record import UNSENT, WAITING, Record, State
 
 NOT_PAID = UNSENT | {State.REJECTED}
 PAGE_MOST = 100

@@ -223,7 +223,9 @@ def reduce(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     if max_side <= 0 or longer <= max_side:
         return pixels
     size = (max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer)))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    # One colour after the other: Pillow holds RGB in four bytes a pixel, beside the three that are here.
+    colours = (Image.fromarray(pixels[..., colour]) for colour in range(3))
+    return np.stack([np.asarray(each.resize(size, Image.Resampling.LANCZOS)) for each in colours], axis=-1)
 
 
 def picture_warnings(picture: Picture) -> list[str]:

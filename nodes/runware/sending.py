@@ -10,7 +10,8 @@ from . import tell
 from .client import Uncertain, service_error
 from .errors import NotSent, RateLimitError, ServerError, StorageError
 from .files import write_whole
-from .journal import BUDGET_LOCK_PLACE, State, unwritable
+from .journal import BUDGET_LOCK_PLACE, unwritable
+from .record import State
 from .verdict import judge_submission
 
 if TYPE_CHECKING:

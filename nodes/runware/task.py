@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from . import doubt, fetching, sending, tell, waiting
 from .client import Client, Uncertain
 from .errors import NotSent, StorageError
-from .journal import ENDED_BADLY, UNCLEAR, Film, Journal, Record, State, lock_place
+from .journal import Journal, lock_place
 from .order import Order, Status, Timing
+from .record import ENDED_BADLY, UNCLEAR, Film, Record, State
 from .verdict import Sighting, key_refused, look
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from . import errors
 from .errors import BILLING_UNKNOWN, NOT_BILLED, KlingError
-from .journal import Record, State
 from .price import usd
+from .record import Record, State
 from .response import plain
 
 if TYPE_CHECKING:

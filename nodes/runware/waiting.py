@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from . import tell
 from .fetching import fetch_early
-from .journal import State
 from .pace import HISTORY_NEEDED, next_wait
+from .record import State
 from .sending import MESSAGE_KEPT
 from .verdict import FINAL, Sighting, said
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from .client import Client, hide_from_logs
 from .errors import NOT_BILLED, KlingError
 from .files import Disk
-from .journal import TAKEN, Journal, Record, State, lock_place
+from .journal import Journal, lock_place
 from .order import Timing
+from .record import TAKEN, Record, State
 from .task import Purchase
 
 if TYPE_CHECKING:

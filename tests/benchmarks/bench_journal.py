@@ -62,7 +62,7 @@ def _uuid(number: int) -> str:
 
 
 def _record(number: int) -> Any:
-    from kling.nodes.runware.journal import Film, Record, State
+    from kling.nodes.runware.record import Film, Record, State
 
     return Record(
         task_uuid=_uuid(number),

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from kling.nodes.runware import files, settings
 from kling.nodes.runware.client import Client
-from kling.nodes.runware.journal import Film, Journal, Record, State, lock_place
+from kling.nodes.runware.journal import Journal, lock_place
+from kling.nodes.runware.record import Film, Record, State
 from kling.nodes.runware.simulator import Simulator
 from kling.nodes.runware.task import Purchase
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 from kling.nodes.runware.errors import StorageError
 from kling.nodes.runware.files import Disk
-from kling.nodes.runware.journal import MOVES, Film, Journal, Record, State, lock_place
+from kling.nodes.runware.journal import Journal, lock_place
+from kling.nodes.runware.record import MOVES, Film, Record, State
 
 UUIDS = [f"24cd5dff-cb81-4db5-8506-b72a9425f9{number:02x}" for number in range(20)]
 UUID = UUIDS[0]

@@ -4,8 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from kling.nodes.runware.journal import Film, Journal, Record, State
+from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.ledger import PAGE_MOST, Ledger
+from kling.nodes.runware.record import Film, Record, State
 
 NOON = datetime(2026, 11, 22, 12).astimezone().timestamp()
 DAY = 86_400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from kling.nodes.runware import errors
-from kling.nodes.runware.journal import State
+from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault
 
 from world.disk import Volume

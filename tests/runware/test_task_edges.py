@@ -7,8 +7,9 @@ import hashlib
 
 import pytest
 from kling.nodes.runware import errors
-from kling.nodes.runware.journal import UUID_PATTERN, Record, State, lock_place
+from kling.nodes.runware.journal import UUID_PATTERN, lock_place
 from kling.nodes.runware.order import Timing
+from kling.nodes.runware.record import Record, State
 from kling.nodes.runware.response import Row
 from kling.nodes.runware.task import Purchase, _film_name
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from kling.nodes.runware import errors, tell
-from kling.nodes.runware.journal import Film, Record, State
+from kling.nodes.runware.record import Film, Record, State
 from kling.nodes.runware.response import Failure
 
 UUID = "24cd5dff-cb81-4db5-8506-b72a9425f9d1"

@@ -10,8 +10,8 @@ import pytest
 from kling.nodes.runware import wire as module
 from kling.nodes.runware.client import Client
 from kling.nodes.runware.errors import KlingError, TaskFailed
-from kling.nodes.runware.journal import State
 from kling.nodes.runware.order import Timing
+from kling.nodes.runware.record import State
 from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.simulator import Faults, Simulator
 from kling.nodes.runware.wire import Account, Wire
@@ -167,7 +167,7 @@ def test_an_unfinished_rehearsal_is_forgotten_by_the_next_process(stage):
     journal = here.wire.journal(rehearsal)
     journal.open()
     wanted = order(KINDS[0], KEY)
-    from kling.nodes.runware.journal import Record
+    from kling.nodes.runware.record import Record
 
     journal.put(Record(task_uuid=wanted.uuid(0), intent=wanted.intent, state=State.ACCEPTED))
     journal.put_intent(wanted.intent, wanted.uuid(0))

@@ -20,8 +20,8 @@ from .disk import WRITES, MemoryDisk, Volume
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from kling.nodes.runware.journal import Record
     from kling.nodes.runware.order import Order
+    from kling.nodes.runware.record import Record
 
     from .world import World
 

@@ -6,7 +6,7 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from kling.nodes.runware.journal import Record
+from kling.nodes.runware.record import Record
 from kling.nodes.runware.simulator import Faults, Simulator
 
 from .clockwork import EPOCH, VirtualLoop

@@ -6,8 +6,9 @@ import secrets
 
 import pytest
 from kling.nodes.runware import doubt, download, fetching, identity, sending, waiting
-from kling.nodes.runware.journal import Journal, State
+from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.order import Order
+from kling.nodes.runware.record import State
 
 from world.disk import MemoryDisk
 from world.run import chunk
@@ -74,7 +75,7 @@ def _first_failure_is_final(patch):
         len(purchase.record.films) >= purchase.record.number_results or sighting.failures))  # fmt: skip
 
 
-def _gone_at_once(patch):
+def _gone_for_ever(patch):
     async def patiently(purchase, film):
         try:
             await fetching._fetch_film(purchase, film)
@@ -82,7 +83,11 @@ def _gone_at_once(patch):
             return False
         return True
 
+    async def never(_purchase):
+        pass
+
     patch.setattr(fetching, "_fetch_patiently", patiently)
+    patch.setattr(fetching, "_look_for_gone", never)
 
 
 MISTAKES = {

@@ -14,7 +14,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from kling.nodes.runware.journal import ENDED_BADLY, State
+from kling.nodes.runware.record import ENDED_BADLY, State
 from kling.nodes.runware.simulator import Simulator, tiny_film
 
 from .clockwork import EPOCH, VirtualLoop
