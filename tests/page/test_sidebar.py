@@ -4,6 +4,7 @@ import re
 import time
 from contextlib import contextmanager
 
+import psutil
 import pytest
 from kling.nodes.runware.journal import Journal, Record, State
 
@@ -131,17 +132,20 @@ def rehearsal(number):
     )
 
 
-def seconds_for(comfy, path):
-    began = time.perf_counter()
+def work_for(comfy, path):
+    """Seconds that ComfyUI works for an answer, however busy the machine is otherwise."""
+    process = psutil.Process(comfy._process.pid)
+    before = process.cpu_times()
     answer = comfy.get(path)
+    after = process.cpu_times()
     assert answer.json()["total"] >= MANY
-    return time.perf_counter() - began
+    return after.user + after.system - before.user - before.system
 
 
 def test_ten_thousand_purchases_come_page_by_page_and_scroll_without_a_stutter(stage, many):
     path = "/kling/purchases?rehearsals=1&limit=50&offset="
-    seconds_for(stage.comfy, f"{path}0")  # the first time, each record is read
-    assert min(seconds_for(stage.comfy, f"{path}{50 * page}") for page in range(5)) < 0.2
+    work_for(stage.comfy, f"{path}0")  # the first time, each record is read
+    assert min(work_for(stage.comfy, f"{path}{50 * page}") for page in range(5)) < 0.2
     inside = stage.open_sidebar()
     inside.get_by_label("Show").select_option("rehearsals")
     inside.locator(".kling-row").nth(49).wait_for(state="attached")
