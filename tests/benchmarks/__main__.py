@@ -1,7 +1,7 @@
 """Run every `bench_*.py` of this folder, or those named on the command line, and print their tables.
 
 A benchmark module has `steps(rounds)`, the number of measurements, and `run(rounds, step)`, which calls `step(name)`
-before each of them and yields tables as text.
+before each of them and yields tables as text, and marks, which are listed at the end.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+
+from measure import Mark, table  # noqa: E402  beside this file
 
 BAR = 30
 
@@ -52,9 +54,15 @@ def main(names: list[str], rounds: int) -> None:
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     progress.show(f"{platform.machine()}, {os.cpu_count()} cores{load}, Python {platform.python_version()}.")
     progress.show(f"Ratios within one run: median (least-most) of {rounds}. Each run in a fresh process, taking turns.")
+    marks = []
     for module in modules:
-        for text in module.run(rounds, progress.step):
-            progress.show(text)
+        for found in module.run(rounds, progress.step):
+            if isinstance(found, Mark):
+                marks.append(found)
+            else:
+                progress.show(found)
+    if marks:
+        progress.show(table("Marks", ["what", "median (least-most)", "mark", ""], [mark.row() for mark in marks]))
     progress.show(f"\n{progress.done} measurements in {time.monotonic() - progress.started:.0f} s.")
 
 

@@ -1,11 +1,12 @@
 """Measure jobs side by side: each run in a fresh process, rounds interleaved, imports outside the clock.
 
-A job is a function of a `bench_*.py` that prepares and returns what is to be measured. Run as a program, this file
-runs one job and prints a line of JSON.
+A job is a function of a `bench_*.py` that prepares and returns what is to be measured. A dict that this returns is told
+as well; its "seconds", if any, stand for the time. Run as a program, this file runs one job and prints a line of JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -31,10 +32,20 @@ class Runs:
     peak: list[float] = field(default_factory=list)
     """Bytes, of the whole process."""
 
+    extra: list[dict[str, float]] = field(default_factory=list)
+    """What a job tells beside its time and its memory."""
+
+    def ratios(self, other: Runs) -> list[float]:
+        """Give the time against another job's in the same round."""
+        return [mine / theirs for mine, theirs in zip(self.seconds, other.seconds, strict=True)]
+
     def over(self, other: Runs) -> str:
         """Give the time against another job's in the same round: median, and the spread."""
-        ratios = sorted(mine / theirs for mine, theirs in zip(self.seconds, other.seconds, strict=True))
-        return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+        return spread(self.ratios(other))
+
+    def told(self, name: str) -> float:
+        """Give the median of what the job told under a name."""
+        return statistics.median(each[name] for each in self.extra)
 
     def median(self) -> float:
         """Give the median of the seconds."""
@@ -43,6 +54,36 @@ class Runs:
 
 Job = tuple[str, str, tuple[Any, ...]]
 """Module, function, arguments."""
+
+
+def spread(values: Iterable[float], digits: int = 2) -> str:
+    """Write the median, and in brackets the least and the most."""
+    ordered = sorted(values)
+    return f"{statistics.median(ordered):.{digits}f} ({ordered[0]:.{digits}f}-{ordered[-1]:.{digits}f})"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One figure that is to be reached."""
+
+    what: str
+    values: tuple[float, ...]
+    limit: float
+    unit: str = ""
+    least: bool = False
+    """Whether the limit is what must be reached at least, not at most."""
+    digits: int = 2
+
+    @property
+    def met(self) -> bool:
+        """Whether the median reaches it."""
+        value = statistics.median(self.values)
+        return value >= self.limit if self.least else value <= self.limit
+
+    def row(self) -> list[str]:
+        """Give the line of the last table."""
+        bound = f"at {'least' if self.least else 'most'} {self.limit:g}{self.unit}"
+        return [self.what, spread(self.values, self.digits) + self.unit, bound, "met" if self.met else "**missed**"]
 
 
 def side_by_side(jobs: dict[str, Job], *, rounds: int, step: Callable[[str], None]) -> dict[str, Runs]:
@@ -57,10 +98,11 @@ def side_by_side(jobs: dict[str, Job], *, rounds: int, step: Callable[[str], Non
                 continue
             results[name].seconds.append(outcome["seconds"])
             results[name].peak.append(outcome["peak"])
+            results[name].extra.append(outcome["extra"])
     return results
 
 
-def _fresh(job: Job) -> dict[str, float] | None:
+def _fresh(job: Job) -> dict[str, Any] | None:
     module, function, arguments = job
     command = [sys.executable, "-P", str(HERE / "measure.py"), module, function, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -94,6 +136,23 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def memory_now() -> int:
+    """Forget the peak reached until now, where the system can, and give the memory this process holds."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return peak_bytes()
+
+
+def peak_since() -> int:
+    """Give the most memory this process held since `memory_now`."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+    return peak_bytes()
+
+
 def table(title: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Lay out a Markdown table."""
     lines = [list(head), *(list(row) for row in rows)]
@@ -112,8 +171,9 @@ def _main(module: str, function: str, arguments: str) -> None:
     started = time.perf_counter()
     result = work()
     seconds = time.perf_counter() - started
-    del result
-    sys.stdout.write("\n" + json.dumps({"seconds": seconds, "peak": peak_bytes()}) + "\n")
+    extra = result if isinstance(result, dict) else {}
+    outcome = {"seconds": extra.pop("seconds", seconds), "peak": peak_bytes(), "extra": extra}
+    sys.stdout.write("\n" + json.dumps(outcome) + "\n")
     sys.stdout.flush()
     # Some hosts leave threads behind that would keep the process.
     os._exit(0)
