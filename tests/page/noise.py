@@ -13,7 +13,7 @@ NOISE = (
     r"reading 'id'\).*onChange",  # 1.32, at its start, when Vue nodes are on or off
     r"canvas is null",  # 1.32, of words that arrive while it starts
     r"api\.comfy\.org|huggingface\.co",
-    r"/templates/index|core workflow templates",  # comfyui-workflow-templates is not installed here
+    r"/templates/index|core workflow templates|Localized templates",  # comfyui-workflow-templates is not installed here
 )
 
 
