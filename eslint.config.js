@@ -3,7 +3,12 @@ import js from "@eslint/js";
 const PAGE = {
   ...{ document: "readonly", window: "readonly", navigator: "readonly", fetch: "readonly" },
   ...{ URL: "readonly", URLSearchParams: "readonly", File: "readonly", Response: "readonly" },
-  ...{ AbortController: "readonly", IntersectionObserver: "readonly", console: "readonly" },
+  ...{
+    AbortController: "readonly",
+    requestAnimationFrame: "readonly",
+    IntersectionObserver: "readonly",
+    console: "readonly",
+  },
   ...{ setTimeout: "readonly", clearTimeout: "readonly", process: "readonly" },
 };
 

@@ -55,9 +55,8 @@ export async function restoreFilms() {
   if (!nodes.length) return;
   const answer = await api.fetchApi(`/history?max_items=${HISTORY_READ}`);
   if (!answer.ok) return;
-  const now = settings(graph.serialize());
   const runs = Object.values(await answer.json()).filter(({ prompt: [, , , extra] }) => {
-    return isOpen(ownerOf(extra)) && same(now, settings(extra.extra_pnginfo.workflow));
+    return isOpen(ownerOf(extra)) && madeAs(graph, extra.extra_pnginfo.workflow);
   });
   for (const run of runs.reverse()) {
     for (const [id, output] of Object.entries(run.outputs)) await restore(id, output);
@@ -65,27 +64,30 @@ export async function restoreFilms() {
 }
 
 /**
- * Our nodes in a saved workflow, by their id.
+ * Whether the graph as it stands makes the films of a saved workflow. Behind a saved node's own
+ * values may stand the words of an earlier run.
+ * @param {any} graph
  * @param {any} workflow
- * @returns {Map<string, any>}
  */
-function settings({ nodes, definitions }) {
+function madeAs(graph, { nodes, definitions }) {
   const inside = definitions?.subgraphs?.flatMap((/** @type {any} */ each) => each.nodes) ?? [];
-  const ours = [...nodes, ...inside].filter((each) => each.type.startsWith("Kling"));
-  return new Map(ours.map((each) => [String(each.id), each.widgets_values ?? []]));
+  const saved = new Map([...nodes, ...inside].map((each) => [String(each.id), each]));
+  const ours = [...everyNode(graph)].filter((each) => each.comfyClass?.startsWith("Kling"));
+  return ours.every((node) => {
+    const values = saved.get(String(node.id))?.widgets_values ?? [];
+    return ownWidgets(node).every((widget, index) => widget.value === values[index]);
+  });
 }
 
 /**
- * Whether two workflows make the same films. Behind a node's own values may stand the words of its
- * last run, in one of them or in both.
- * @param {Map<string, any[]>} one
- * @param {Map<string, any[]>} other
+ * A node's widgets without what only shows something.
+ * @param {any} node
+ * @returns {any[]}
  */
-function same(one, other) {
-  return [...one].every(([id, values]) => {
-    const others = other.get(id);
-    return others && values.every((value, index) => !(index in others) || others[index] === value);
-  });
+function ownWidgets({ widgets = [] }) {
+  return widgets.filter(
+    (/** @type {any} */ each) => each.serialize !== false && !each.name.startsWith("$$"),
+  );
 }
 
 /**

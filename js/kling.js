@@ -11,6 +11,7 @@ import { rememberFilms, restoreFilms } from "./films.js";
 import { followOtherPages } from "./follow.js";
 import { everyNode } from "./graph.js";
 import { tellKeyFaults } from "./keys.js";
+import { keepLastWords } from "./lastwords.js";
 import { commands, menuItems, toolboxCommands } from "./menu.js";
 import { host, notify, use } from "./page.js";
 import { fetchPrices } from "./prices.js";
@@ -30,6 +31,7 @@ app.registerExtension({
     rememberFilms(api);
     followOtherPages(api);
     tellKeyFaults(api);
+    keepLastWords(api);
     const [i18n] = await Promise.all([
       api.getCustomNodesI18n().catch(() => ({})),
       fetchPrices(api).catch((error) => notify("warn", "Kling", String(error.message))),
