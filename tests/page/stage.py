@@ -27,7 +27,12 @@ CLEAR = """async workflow => {
   await app.loadGraphData(workflow, true, true, open.activeWorkflow);
   for (const each of [...open.openWorkflows]) if (each !== open.activeWorkflow) await open.closeWorkflow(each);
 }"""
-DRAWN = "() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+DRAWN = """async () => {
+  for (let frame = 0; frame < 3; frame++) {  // a node that has grown is drawn whole in the next frame
+    app.canvas.setDirty(true, true);
+    await new Promise(requestAnimationFrame);
+  }
+}"""
 FIND = "const find = type => [...app.rootGraph.nodes].filter(each => each.type === type);"
 
 
