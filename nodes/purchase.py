@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TICK = 0.1
 """Seconds between two looks at Cancel."""
+FIRST_TICK = 0.002
+"""Seconds; what is finished already is found within a few milliseconds. Each look doubles it."""
 LINE_SECONDS = 1.0
 REHEARSAL_IS_FREE = "A rehearsal costs nothing."
 UNKNOWN_USUAL = (60.0, 240.0)
@@ -85,7 +87,7 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
     of Cancel. In each case what was sent goes on and can be collected; what was not sent is given up.
     """
     began = told = time.monotonic()
-    announced = ""
+    announced, pause = "", FIRST_TICK
     try:
         host.status(node_id, _line(ticket.status, 0.0))
         while not ticket.done:
@@ -102,7 +104,8 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
                 told = now
                 host.status(node_id, _line(ticket.status, now - began))
                 await _move_bar(node_id, ticket.status)
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, TICK)
         return ticket.result()
     except KlingError as error:
         if ticket.rehearsal:

@@ -10,8 +10,16 @@ if TYPE_CHECKING:
 FIRST_WAIT = 2.0
 """Seconds; catches what the provider refuses at once."""
 SHORTEST_WAIT = 0.4
+DENSEST_MOST = 4.0
+USUAL_WAIT = 5.0
 LONGEST_WAIT = 10.0
-"""Seconds. A result's address may live only 60 s (zero data retention), so no wait is longer."""
+"""Seconds, once a result may be there. Its address may live only 60 s (zero data retention)."""
+EARLY_WAIT = 20.0
+"""Seconds at most, while earlier renders of the kind were never ready."""
+QUESTIONS = 25
+"""In the time in which most renders end: nearly as quick as asking every 2 s, with fewer questions than every 5 s."""
+SOONEST = 30.0
+"""Seconds; no render is known to have been ready sooner."""
 HISTORY_NEEDED = 4
 LONG_RUN = 1_800.0
 LONG_RUN_WAIT = 30.0
@@ -26,14 +34,15 @@ def next_wait(elapsed: float, durations: Sequence[float] = ()) -> float:
     if elapsed > LONG_RUN:
         return LONG_RUN_WAIT
     if len(durations) < HISTORY_NEEDED:
-        return min(max(elapsed * 0.15, FIRST_WAIT), LONGEST_WAIT)
+        if elapsed < SOONEST:
+            return min(max(elapsed * 0.6, FIRST_WAIT), LONGEST_WAIT)
+        return min(max(elapsed * 0.05, USUAL_WAIT), LONGEST_WAIT)
     early, late = usual(durations)
-    dense = min(max((late - early) / 12, SHORTEST_WAIT), 4.0)
+    dense = min(max((late - early) / QUESTIONS, SHORTEST_WAIT), DENSEST_MOST)
     if elapsed < early:
-        return min(max(early - elapsed, dense), LONGEST_WAIT)
-    if elapsed <= late:
-        return dense
-    return min(max((elapsed - late) * 0.25, dense), LONGEST_WAIT)
+        # Some end sooner than the others did, most of them only a little.
+        return min(max((early - elapsed) * 0.75, dense), EARLY_WAIT)
+    return min(max((elapsed - late) * 0.1, dense), LONGEST_WAIT)
 
 
 def usual(durations: Sequence[float]) -> tuple[float, float]:

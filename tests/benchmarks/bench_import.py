@@ -47,13 +47,13 @@ def run(rounds: int, step: Callable[[str], None]) -> Iterator[str]:
 
 def pack() -> Callable[[], Any]:
     """Load the pack as ComfyUI's loader does, into a process that has loaded all that ComfyUI itself needs."""
-    _host()
+    host()
     return lambda: _load(ROOT / "__init__.py")
 
 
 def empty_pack() -> Callable[[], Any]:
     """Load a pack of one node without inputs."""
-    _host()
+    host()
     from comfy_api.latest import ComfyExtension, io
 
     def load() -> Any:
@@ -77,23 +77,24 @@ def empty_pack() -> Callable[[], Any]:
 
 def httpx() -> Callable[[], Any]:
     """Import what speaks HTTP."""
-    _host()
+    host()
     return lambda: importlib.import_module("httpx")
 
 
 def pydantic_models() -> Callable[[], Any]:
     """Import the request's models and what they stand on."""
-    _host()
+    host()
     return lambda: importlib.import_module("kling.nodes.runware.request")
 
 
 def av() -> Callable[[], Any]:
     """Import PyAV, which ComfyUI may have imported already."""
-    _host()
+    host()
     return lambda: importlib.import_module("av")
 
 
-def _host() -> None:
+def host() -> None:
+    """Load what ComfyUI has loaded when it loads a pack."""
     if not COMFYUI.is_dir():
         not_here("make setup brings the ComfyUI")
     sys.path[:0] = [str(ROOT / "tests"), str(COMFYUI)]
@@ -104,8 +105,8 @@ def _host() -> None:
     import comfy.options
 
     comfy.options.enable_args_parsing()
+    importlib.import_module("utils.extra_config")  # first, as in main.py: later another module has this name
     import server  # noqa: F401  ComfyUI's, with everything that it has loaded before it loads a pack
-    import utils.extra_config  # noqa: F401  first, as in main.py: later another module has this name
 
 
 def _load(path: Any) -> Any:

@@ -39,7 +39,7 @@ def steps(rounds: int) -> int:
 
 def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
     """Measure, and yield the tables."""
-    with subprocess.Popen([sys.executable, str(HERE / "server.py")], stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen([sys.executable, str(HERE / "film_server.py")], stdout=subprocess.PIPE, text=True) as server:
         try:
             address = server.stdout.readline().strip() if server.stdout else ""
             step("questions")

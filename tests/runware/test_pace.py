@@ -9,12 +9,13 @@ HISTORY = (60.0, 70.0, 80.0, 90.0, 100.0)
 
 def test_the_first_questions_come_soon_and_later_ones_seldom():
     assert pace.next_wait(0.0) == pace.FIRST_WAIT
-    assert pace.next_wait(40.0) == 6.0
+    assert pace.next_wait(40.0) == pace.USUAL_WAIT
+    assert pace.next_wait(120.0) == 6.0
     assert pace.next_wait(500.0) == pace.LONGEST_WAIT
 
 
 def test_with_a_history_questions_are_dense_where_most_renders_ended():
-    assert pace.next_wait(0.0, HISTORY) == pace.LONGEST_WAIT
+    assert pace.next_wait(0.0, HISTORY) == pace.EARLY_WAIT
     assert pace.next_wait(80.0, HISTORY) <= 4.0
     assert pace.next_wait(50.0, HISTORY) <= 57.0 - 50.0 + 1.0
 
