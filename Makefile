@@ -15,7 +15,7 @@ ARGS ?=
 SEEDS ?= 1000
 KILLS ?= 50
 
-COVERING := tests/runware tests/world tests/film tests/test_bad_inputs.py tests/test_graph.py tests/test_routes.py
+COVERING := tests/runware tests/world tests/test_bad_inputs.py tests/test_graph.py tests/test_routes.py
 # these two judge the other tests, and kill processes before they could tell what they ran
 UNCOUNTED := --ignore=tests/world/test_sharpness.py --ignore=tests/world/test_processes.py
 ALONE := runware film test_bad_inputs.py test_graph.py test_compat.py test_installed.py
