@@ -18,6 +18,7 @@ def help_of(stage, node):
     button = stage.page.get_by_test_id("info-button")
     picture = stage.page.locator(f'img[src$="/docs/images/{node}.jpg"]')
     stage.evaluate("app.canvas.deselectAll(); app.canvas.selectNode(find(argument)[0])", node)
+    stage.command("Comfy.Canvas.FitView")
     button.click()
     picture.wait_for()
     stage.page.wait_for_function("picture => picture.naturalWidth > 0", arg=picture.element_handle())
