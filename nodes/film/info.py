@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
 from ..runware.errors import KlingError  # noqa: TID252  the pack's own name is its folder's
@@ -57,11 +58,20 @@ class FilmInfo:
 
 
 def probe(path: Path) -> FilmInfo:
-    """Read the header and the first frame.
+    """Read the header and the first frame; a file that has not changed since is not read again.
 
     Raises:
         FilmError: this is no film, it has no pictures, no decoder is at hand, or its size is absurd.
     """
+    try:
+        status = path.stat()
+    except OSError:
+        return _probe.__wrapped__(path, 0, 0)  # libav says what is wrong
+    return _probe(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _probe(path: Path, _size: int, _changed: int) -> FilmInfo:
     with opened(path) as container:
         stream = picture_track(container, path)
         frame = _first_frame(container, stream, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from kling.nodes.film import FilmError, probe
+from kling.nodes.film import FilmError, info, probe
 
 
 def test_a_film_tells_its_size_rate_and_length(film_of):
@@ -73,3 +73,15 @@ def test_an_absurd_size_is_refused_before_decoding(film_of):
 def test_a_missing_file_is_told_in_a_sentence(tmp_path):
     with pytest.raises(FilmError, match="cannot be read as a film"):
         probe(tmp_path / "gone.mp4")
+
+
+def test_a_film_that_has_not_changed_is_not_read_again(film_of, monkeypatch):
+    path = film_of(frames=3)
+    first = probe(path)
+    opened = info.opened
+    asked = []
+    monkeypatch.setattr(info, "opened", lambda file: asked.append(file) or opened(file))
+    assert probe(path) == first
+    assert asked == []
+    film_of("other.mp4", frames=5).replace(path)
+    assert probe(path).frame_count == 5
