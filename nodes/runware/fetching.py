@@ -40,7 +40,7 @@ async def fetch(purchase: Purchase) -> None:
         purchase.journal.put(record)
         raise tell.ended(record)
     for film in missing:
-        record.failures.append({"code": GONE, "message": f"film {film.video_uuid} is not there"})
+        record.failures.append({"code": GONE, "message": _gone(film)})
         record.films.remove(film)
         record.gone.append(film)
     record.move(State.COMMITTED)
@@ -126,9 +126,12 @@ async def _look_for_gone(purchase: Purchase) -> None:
                 await _fetch_film(purchase, film)
                 record.gone.remove(film)
                 record.films.append(film)
-                words = f"film {film.video_uuid} is not there"
-                record.failures = [each for each in record.failures if each.get("message") != words]
+                record.failures = [each for each in record.failures if each.get("message") != _gone(film)]
                 purchase.journal.put(record)
+
+
+def _gone(film: Film) -> str:
+    return f"film {film.video_uuid} could not be fetched; collecting the task UUID asks for it again, for free"
 
 
 def _container(url: str) -> str:
