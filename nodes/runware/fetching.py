@@ -34,6 +34,7 @@ async def fetch(purchase: Purchase) -> None:
     record = purchase.record
     purchase.status.accepted_at = None  # the render is over
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
+    await _forget_damaged(purchase)
     missing = [film for film in record.films if film.file is None and not await _fetch_patiently(purchase, film)]
     if len(missing) == len(record.films):
         record.move(State.EXPIRED)
@@ -101,9 +102,7 @@ async def _fetch_film(purchase: Purchase, film: Film) -> None:
 
 async def is_whole(purchase: Purchase) -> bool:
     """Check the films of a finished purchase by size and hash; a damaged one is fetched again, never re-bought."""
-    for film in purchase.record.films:
-        if not await purchase.journal.disk.offload(_intact, purchase.journal, film):
-            film.file = film.size = film.sha256 = None
+    await _forget_damaged(purchase)
     if all(film.file for film in purchase.record.films):
         if purchase.record.gone:
             await _look_for_gone(purchase)
@@ -112,6 +111,13 @@ async def is_whole(purchase: Purchase) -> bool:
     purchase.journal.put(purchase.record)
     await _refresh(purchase)
     return False
+
+
+async def _forget_damaged(purchase: Purchase) -> None:
+    """Take films that were deleted or changed on the disk for not fetched yet."""
+    for film in purchase.record.films:
+        if film.file and not await purchase.journal.disk.offload(_intact, purchase.journal, film):
+            film.file = film.size = film.sha256 = None
 
 
 async def _look_for_gone(purchase: Purchase) -> None:

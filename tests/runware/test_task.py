@@ -506,6 +506,18 @@ def test_a_damaged_film_is_fetched_again_never_bought_again():
     assert story.billed == 1
 
 
+def test_a_film_damaged_before_the_others_were_here_is_fetched_again_with_them():
+    """World 34443: three films, of which the first was fetched and then damaged while the second was waited for."""
+    kind = Kind(results=3)
+    story = Story(("download", None), ("download", "redirect"))
+    assert story.buy(kind).end == "DownloadError"
+    (first,) = story.volume.below("films")
+    story.volume.put(first, b"damaged")
+    assert story.buy(kind).end == "film"
+    assert b"damaged" not in story.films()
+    assert (len(story.films()), story.billed) == (3, 1)
+
+
 def test_a_film_whose_address_no_longer_works_is_fetched_from_a_fresh_one():
     story = Story(("download", "403"), ("download", "404"), ("download", "422"), ("download", "502"))
     assert story.buy().end == "film"

@@ -122,7 +122,12 @@ def test_a_process_killed_again_and_again_gets_there_in_the_end(tmp_path, servic
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one state folder", "two state folders"])
-def test_two_processes_that_buy_the_same_at_once_pay_once_and_both_get_the_film(tmp_path, service, zygote, shared):
+def test_two_processes_that_buy_the_same_at_once_pay_once_and_both_get_the_film(
+    tmp_path, service, zygote, monkeypatch, shared
+):
+    if not shared:
+        # Only the service is between them, and it refuses what is running: no render ends while the other still sends.
+        monkeypatch.setattr(service.simulator.service, "latency", 2.0)
     for number in range(RACES):
         take = next(takes)
         folders = [tmp_path / f"{number}", tmp_path / (f"{number}" if shared else f"{number} other")]
