@@ -92,8 +92,9 @@ coverage: setup
 mutate: setup setup-mutate
 	@$(RUN) tests/mutate $(ARGS)
 
+# ... and with make bench ARGS="--plots docs/performance" the drawings of docs/performance.md
 bench: setup
-	@$(RUN) tests/benchmarks
+	@$(RUN) tests/benchmarks $(ARGS)
 
 soak: setup
 	@$(RUN) tests/world --seeds $(SEEDS) --kills $(KILLS)

@@ -17,7 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from measure import Mark, table  # noqa: E402  beside this file
+import plots  # noqa: E402  beside this file
+from measure import Mark, table  # noqa: E402
 
 BAR = 30
 
@@ -69,6 +70,8 @@ def main(names: list[str], rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of the names of benchmarks")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--plots", type=Path, help="the folder to draw the growth in")
     arguments = parser.parse_args()
+    plots.FOLDER = arguments.plots
     main(arguments.names, arguments.rounds)

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clips
-from measure import ROOT, Runs, not_here, pack, side_by_side, table
+from measure import ROOT, Mark, Runs, not_here, pack, side_by_side, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LENGTHS = [(5, 24), (5, 30), (15, 24), (15, 30)]
+LENGTHS = [(5, 24), (5, 30), (15, 30)]
 """Seconds, frames a second."""
 
-CHOICES = {
+CHOICES: dict[str, Any] = {
     "all frames": {},
     "the last frame": None,
     "the first frame": {"frame_load_cap": 1},
@@ -28,6 +28,7 @@ CHOICES = {
     "every 10th": {"select_every_nth": 10},
     "every 100th": {"select_every_nth": 100},
     "10 from the middle": {"skip_first_frames": 225, "frame_load_cap": 10},
+    "the sound": "sound",
 }
 
 
@@ -36,19 +37,19 @@ def steps(rounds: int) -> int:
     return rounds * (3 * len(LENGTHS) + 3 + len(CHOICES)) + 1
 
 
-def run(rounds: int, step: Callable[[str], None]) -> Iterator[str]:
+def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
     """Measure, and yield one table after the other."""
     with tempfile.TemporaryDirectory() as folder:
         films = {}
         step("making films")
         for seconds, rate in LENGTHS:
             films[seconds, rate] = str(clips.film(Path(folder, f"{seconds}-{rate}.mp4"), seconds=seconds, rate=rate))
-        yield _whole(films, rounds, step)
-        yield _chosen(films[15, 30], rounds, step)
-        yield _colours(Path(films[5, 30]))
+        yield from _whole(films, rounds, step)
+        yield from _chosen(films[15, 30], rounds, step)
+        yield from _colours(Path(films[5, 30]))
 
 
-def _whole(films: dict[tuple[int, int], str], rounds: int, step: Callable[[str], None]) -> str:
+def _whole(films: dict[tuple[int, int], str], rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
     rows = []
     for (seconds, rate), path in films.items():
         names = ["limit_a", "limit_b", "ours"]
@@ -66,8 +67,15 @@ def _whole(films: dict[tuple[int, int], str], rounds: int, step: Callable[[str],
             ]
             for name, runs in results.items()
         ]
+        ours, name = results["ours"], f"{seconds} s of {rate} fps"
+        yield Mark(f"all frames, {name}: time / limit", tuple(ours.ratios(results["limit_b"])), 1.2)
+        yield Mark(f"all frames, {name}: peak memory / tensor", tuple(each / tensor for each in ours.peak), 1.1)
+        if "comfyui" in results:
+            yield Mark(
+                f"all frames, {name}: ComfyUI's time / ours", tuple(results["comfyui"].ratios(ours)), 3, least=True
+            )
     head = ["film, 720p", "method", "time / limit b", "time / ours", "peak memory / tensor"]
-    return table("Film to a float32 frames tensor", head, rows)
+    yield table("Film to a float32 frames tensor", head, rows)
 
 
 WORDS = {
@@ -84,14 +92,16 @@ def _peak(name: str, runs: Runs, tensor: int) -> str:
     return "-" if name == "limit_a" else f"{max(runs.peak) / tensor:.2f}"
 
 
-def _chosen(path: str, rounds: int, step: Callable[[str], None]) -> str:
+def _chosen(path: str, rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
     jobs = {name: ("bench_frames", "chosen", (path, choice)) for name, choice in CHOICES.items()}
     results = side_by_side(jobs, rounds=rounds, step=step)
     rows = [[name, runs.over(results["all frames"])] for name, runs in results.items()]
-    return table("What is not wanted is not paid for (15 s, 30 fps)", ["frames", "time / all frames"], rows)
+    yield table("What is not wanted is not paid for (15 s, 30 fps)", ["frames", "time / all frames"], rows)
+    ratios = results["the last frame"].ratios(results["all frames"])
+    yield Mark("last frame of 15 s / all frames", tuple(ratios), 0.15)
 
 
-def _colours(path: Path) -> str:
+def _colours(path: Path) -> Iterator[str | Mark]:
     """Compare the first frame with the tests' own float64 conversion."""
     pack()
     import av
@@ -111,7 +121,8 @@ def _colours(path: Path) -> str:
         "rgb24 with the matrix of BT.601": frame.to_ndarray(format="rgb24", src_colorspace=5) / 255,
     }
     rows = [[name, f"{tests.decibels(picture, truth):.1f}"] for name, picture in pictures.items()]
-    return table("Colours against a float64 reference", ["conversion", "PSNR, dB"], rows)
+    yield Mark("colours against a float64 reference", (float(rows[0][1]),), 50, " dB", least=True, digits=1)
+    yield table("Colours against a float64 reference", ["conversion", "PSNR, dB"], rows)
 
 
 # Jobs: each prepares, and returns what is measured.
@@ -154,11 +165,13 @@ def ours(path: str) -> Callable[[], Any]:
     return chosen(path, {})
 
 
-def chosen(path: str, choice: dict[str, int] | None) -> Callable[[], Any]:
+def chosen(path: str, choice: Any) -> Callable[[], Any]:
     """Read the chosen frames; None means the last one."""
     importlib.import_module("av.video.reformatter")
-    from kling.nodes.film import read_frames, read_last_frame
+    from kling.nodes.film import read_audio, read_frames, read_last_frame
 
+    if choice == "sound":
+        return lambda: read_audio(Path(path), silent_seconds=0)
     if choice is None:
         return lambda: read_last_frame(Path(path))
     return lambda: read_frames(Path(path), **choice)
