@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -18,6 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _pack = types.ModuleType("kling")
 _pack.__path__ = [str(ROOT)]
 sys.modules.setdefault("kling", _pack)
+
+hypothesis.settings.register_profile("shared", deadline=None)  # how long an example takes depends on who else is at work
+hypothesis.settings.load_profile("shared")
 
 TOGETHER = ("host", "page")
 """Folders whose tests share what is dear to start; each is also the name of a marker."""
