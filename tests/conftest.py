@@ -20,7 +20,8 @@ _pack = types.ModuleType("kling")
 _pack.__path__ = [str(ROOT)]
 sys.modules.setdefault("kling", _pack)
 
-hypothesis.settings.register_profile("shared", deadline=None)  # how long an example takes depends on who else is at work
+# How long an example takes depends on who else is at work on the machine.
+hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 TOGETHER = ("host", "page")
