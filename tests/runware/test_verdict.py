@@ -4,7 +4,8 @@ import json
 
 import pytest
 from kling.nodes.runware import response
-from kling.nodes.runware.verdict import judge_submission, key_refused, look
+from kling.nodes.runware.response import Failure
+from kling.nodes.runware.verdict import judge_submission, key_refused, look, said
 
 UUID = "24cd5dff-cb81-4db5-8506-b72a9425f9d1"
 OTHER = "00000000-0000-4000-8000-000000000000"
@@ -93,6 +94,11 @@ def test_a_question_shows_films_what_is_pending_and_what_failed():
     assert seen.proves
 
 
+def test_a_film_proves_the_task_and_so_does_a_render_under_way_or_a_failure():
+    for tree in ({"data": [FILM]}, {"data": [row("processing")]}, error("providerError")):
+        assert look(answer(tree), UUID).proves
+
+
 def test_the_same_film_twice_is_one_film():
     assert len(look(answer({"data": [FILM, FILM]}), UUID).successes) == 1
 
@@ -111,7 +117,7 @@ def test_an_empty_answer_denies_and_an_odd_one_does_not():
     assert look(answer({"data": []}), UUID).denies
     odd = ({"data": None}, {}, {"data": [{**FILM, "taskUUID": OTHER}]}, b"<html>", b"", error("x", taskUUID=OTHER))
     assert not any(look(answer(tree), UUID).denies for tree in odd)
-    assert not look(answer({"data": []}, 503), UUID).denies
+    assert not any(look(answer({"data": []}, status), UUID).denies for status in (400, 503))
 
 
 def test_not_found_is_a_denial_whoever_is_named_as_its_kind():
@@ -140,6 +146,12 @@ def test_an_error_about_the_question_is_none_about_the_task():
 
 def test_a_conflict_in_the_archive_is_told():
     assert look(answer(error("conflictTaskUUID")), UUID).conflict
+    assert not look(answer(error("unauthorized"), 401), UUID).conflict
+
+
+def test_failures_are_told_in_the_service_s_words_else_by_their_code():
+    failures = [Failure("x", "Words."), Failure("y", ""), Failure("", ""), Failure("z", "Words")]
+    assert said(failures) == "Words; y; no reason given"
 
 
 def test_a_key_is_refused_by_code_or_by_status_but_not_for_another_task():
