@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from kling.nodes.runware.errors import StorageError
 from kling.nodes.runware.files import Disk
-from kling.nodes.runware.journal import Journal, lock_place
+from kling.nodes.runware.journal import Journal, lock_place, uptime
 from kling.nodes.runware.record import MOVES, Film, Record, State
 
 UUIDS = [f"24cd5dff-cb81-4db5-8506-b72a9425f9{number:02x}" for number in range(20)]
@@ -29,6 +29,7 @@ def test_a_record_is_read_as_it_was_written(journal):
     journal.put(record)
     assert journal.get(UUID) == record
     assert record.updated_at == NOON
+    assert json.loads(journal.path(UUID).read_text())["version"] == 1
 
 
 def test_what_a_later_version_added_is_kept(journal):
@@ -65,6 +66,7 @@ def test_a_record_that_cannot_be_read_is_put_aside_and_stands_for_maybe_sent(jou
     for _ in range(2):
         record = journal.get(UUID)
         assert (record.state, record.maybe_sent, record.last_sent_at) == (State.HELD, True, NOON - 50)
+        assert record.posts > 1
     assert journal.path(UUID, "bad").read_bytes() == data
     assert not journal.path(UUID).exists()
 
@@ -248,3 +250,17 @@ def test_locks_of_different_purchases_lie_apart():
     assert len(places) == 10_000
     assert min(places) >= 1
     assert max(places) < 2**57
+
+
+def test_a_lock_has_the_same_place_in_every_version_of_the_pack():
+    assert lock_place("ab" * 32) == 11_006_391_570_610_630
+    assert lock_place("") == 64_089_176_690_719_773
+
+
+def test_time_spent_asleep_counts_where_the_system_tells_it(monkeypatch):
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(time, "clock_gettime", {7: 4_000.0}.get, raising=False)
+    assert uptime() == 4_000.0
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    monkeypatch.setattr(time, "monotonic", lambda: 3.0)
+    assert uptime() == 3.0
