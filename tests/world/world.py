@@ -209,6 +209,7 @@ class World:
 
     async def _collect_others(self) -> None:
         """Use KlingFetchVideo for what was paid and is not the newest attempt: a failure may have become a film."""
+        await asyncio.sleep(3_700.0)  # until then a failure that was told may still become a film
         here = {path.stem for volume in self.volumes for path in volume.below("films")}
         for task_uuid, jobs in list(self.simulator.service.jobs.items()):
             if any(row["videoUUID"] not in here for job in jobs for row in job.films[: job.successes]):
