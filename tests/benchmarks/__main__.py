@@ -70,7 +70,7 @@ def main(names: list[str], rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of the names of benchmarks")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--plots", type=Path, help="the folder to draw the growth in")
     arguments = parser.parse_args()
     plots.FOLDER = arguments.plots

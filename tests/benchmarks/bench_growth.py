@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import clips
 import plots
-from measure import ROOT, memory_now, pack, peak_since, side_by_side, table
+from measure import ROOT, fewer, memory_now, pack, peak_since, side_by_side, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,18 +21,17 @@ SECONDS = (3, 6, 9, 12, 15)
 RESULTS = (1, 2, 3, 4)
 NODES = (1, 2, 4, 8, 16)
 RATE = 24
-ROUNDS = 2
 
 
 def steps(rounds: int) -> int:
     """Count the measurements."""
-    rounds = min(rounds, ROUNDS)
+    rounds = fewer(rounds)
     return 1 + rounds * (len(SECONDS) + len(RESULTS) + len(NODES))
 
 
 def run(rounds: int, step: Callable[[str], None]) -> Iterator[str]:
     """Measure, and yield one table after the other; draw them where `--plots` says so."""
-    rounds = min(rounds, ROUNDS)
+    rounds = fewer(rounds)
     with tempfile.TemporaryDirectory() as folder:
         step("making films")
         films = [clips.film(Path(folder, f"{each}.mp4"), seconds=each, rate=RATE) for each in SECONDS]

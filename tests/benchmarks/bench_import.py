@@ -10,14 +10,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measure import ROOT, Mark, not_here, side_by_side, table
+from measure import ROOT, Mark, fewer, not_here, side_by_side, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BUDGET = 150.0
 """Milliseconds of the pack's own."""
-ROUNDS = 2
 STARTS = {"bare": "with a pack of nothing", "with_pack": "**with this pack**"}
 
 JOBS = {
@@ -32,7 +31,7 @@ COMFYUI = ROOT / ".venv" / "comfyui"
 
 def steps(rounds: int) -> int:
     """Count the measurements."""
-    return rounds * len(JOBS) + min(rounds, ROUNDS) * len(STARTS)
+    return rounds * len(JOBS) + fewer(rounds) * len(STARTS)
 
 
 def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
@@ -41,7 +40,7 @@ def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
     rows = [[JOBS[name], f"{runs.median() * 1000:.0f}", runs.over(results["pack"])] for name, runs in results.items()]
     yield table("ComfyUI's start: what is the pack's own", ["what", "ms (median)", "time / the pack"], rows)
     yield Mark("import of the pack", tuple(each * 1000 for each in results["pack"].seconds), BUDGET, " ms", digits=0)
-    starts = side_by_side({name: ("bench_import", name, ()) for name in STARTS}, rounds=min(rounds, ROUNDS), step=step)
+    starts = side_by_side({name: ("bench_import", name, ()) for name in STARTS}, rounds=fewer(rounds), step=step)
     rows = [[STARTS[name], f"{runs.median():.1f}", runs.over(starts["bare"])] for name, runs in starts.items()]
     yield table("From the start of ComfyUI until /object_info answers", ["ComfyUI", "s", "time / without"], rows)
 

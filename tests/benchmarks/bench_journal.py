@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import plots
-from measure import Mark, pack, side_by_side, table
+from measure import Mark, fewer, pack, side_by_side, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 MARKED = 10_000
-ROUNDS = 2
 SAMPLE = 0xABCDEF
 """The record whose text the others are made of."""
 NOW = 1_790_000_000.0
@@ -33,7 +32,7 @@ JOBS = {
 
 def steps(rounds: int) -> int:
     """Count the measurements."""
-    return (min(rounds, ROUNDS) * len(JOBS) + 1) * len(SIZES)
+    return (fewer(rounds) * len(JOBS) + 1) * len(SIZES)
 
 
 def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
@@ -46,7 +45,7 @@ def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
             fill(Path(folder), filled, records)
             filled = records
             jobs = {name: ("bench_journal", name, (folder, records)) for name in JOBS}
-            results = side_by_side(jobs, rounds=min(rounds, ROUNDS), step=step)
+            results = side_by_side(jobs, rounds=fewer(rounds), step=step)
             for name, runs in results.items():
                 found[name][records] = runs.median() * 1000
                 if name in BUDGETS and records == MARKED:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clips
-from measure import Mark, memory_now, peak_since, side_by_side, spread, table
+from measure import Mark, fewer, memory_now, peak_since, side_by_side, spread, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HEIGHT, WIDTH = 2160, 3840
-ROUNDS = 2
 NODE = {"node": "KlingFrameImages"}
 
 JOBS = {
@@ -27,12 +26,12 @@ JOBS = {
 
 def steps(rounds: int) -> int:
     """Count the measurements."""
-    return min(rounds, ROUNDS) * len(JOBS)
+    return fewer(rounds) * len(JOBS)
 
 
 def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
     """Measure, and yield the table."""
-    results = side_by_side({name: ("bench_request", name, ()) for name in JOBS}, rounds=min(rounds, ROUNDS), step=step)
+    results = side_by_side({name: ("bench_request", name, ()) for name in JOBS}, rounds=fewer(rounds), step=step)
     rows = []
     for name, runs in results.items():
         ratios = [each["memory"] / each["body"] for each in runs.extra]

@@ -56,6 +56,11 @@ Job = tuple[str, str, tuple[Any, ...]]
 """Module, function, arguments."""
 
 
+def fewer(rounds: int) -> int:
+    """Give the rounds of what takes long and varies little."""
+    return (rounds + 1) // 2
+
+
 def spread(values: Iterable[float], digits: int = 2) -> str:
     """Write the median, and in brackets the least and the most."""
     ordered = sorted(values)

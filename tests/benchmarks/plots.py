@@ -21,7 +21,9 @@ def draw(
     import matplotlib.pyplot as plt
 
     # Names of parts and the date would differ from run to run.
-    mpl.rcParams.update({"svg.hashsalt": name, "font.size": 9, "text.color": GREY, "axes.labelcolor": GREY})
+    mpl.rcParams.update(
+        {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9, "text.color": GREY, "axes.labelcolor": GREY}
+    )
     mpl.rcParams.update({"xtick.color": GREY, "ytick.color": GREY, "axes.edgecolor": GREY})
     figure, panels = plt.subplots(1, len(sides), figsize=(7.2 if len(sides) > 1 else 6.0, 2.8), squeeze=False)
     for number, (panel, (unit, lines)) in enumerate(zip(panels[0], sides, strict=True)):
