@@ -8,7 +8,7 @@ import pytest
 from page.stage import DRAWN
 from test_help import NODES, example_of
 
-EXAMPLE = {"en": "Example", "zh": "示例", "ja": "例"}
+EXAMPLE = {"en": "Example", "zh": "\u793a\u4f8b", "ja": "\u4f8b"}
 """The last heading of a help page."""
 
 
