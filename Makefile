@@ -9,7 +9,7 @@ export COMFYUI_PATH COMFYUI_PYTHON
 RUN := .venv/bin/python -P
 # one file, or one name: make test TESTS=tests/test_media.py ARGS="-k png"
 TESTS ?= tests
-APART := page packaging scaling
+APART := $(patsubst %,page/test_%.py,running sidebar languages help) packaging scaling
 ARGS ?=
 # how many seeded worlds, and how many kills at each step: make soak SEEDS=10000 KILLS=5
 SEEDS ?= 1000
@@ -49,9 +49,9 @@ setup-mutate: .venv/mutate/ready
 .venv/mutate/ready: tests/packaging/environment.py
 	"$(PYTHON)" tests/packaging/environment.py mutate
 
-# What every change is judged by; the dearer tests have a command each below
+# What every change is judged by, with the quick part of the page's; the dearer tests have a command each below
 test: setup
-	@$(RUN) -m pytest $(TESTS) -n 2 $(APART:%=--ignore=tests/%) $(ARGS)
+	@KLING_TEST_STAGES="1.32 classic" $(RUN) -m pytest $(TESTS) -n 2 $(APART:%=--ignore=tests/%) $(ARGS)
 
 # The page in a real browser: both renderers, the host's frontend and the newest; a quarter of an hour
 test-page: setup

@@ -20,7 +20,8 @@ from page.frontends import newest_frontend
 from page.stage import Stage
 
 HERE = Path(__file__).parent
-STAGES = ("1.32 classic", "1.32 vue", "newest classic", "newest vue")
+STAGES = os.environ.get("KLING_TEST_STAGES", "1.32 classic,1.32 vue,newest classic,newest vue").split(",")
+"""Which of them; `make test` takes the first alone, and of its tests those that are quick."""
 
 
 @pytest.hookimpl(trylast=True)  # after the shuffling
