@@ -164,6 +164,9 @@ def _awaits(work: Coroutine[Any, Any, Record], process: Process):
             try:
                 process.step("await")
                 sent = yield waited
+            except GeneratorExit:  # nobody waits any more; the work may be gone already
+                inner.close()
+                raise
             except BaseException as error:  # noqa: BLE001
                 waited = inner.throw(error)
             else:
