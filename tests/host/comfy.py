@@ -192,8 +192,14 @@ class Comfy:
         self._http.post(self.url + "/interrupt").raise_for_status()
 
     def free(self) -> None:
-        """Make ComfyUI forget the results of its nodes before the next prompt."""
+        """Make ComfyUI forget the results of its nodes before the next prompt.
+
+        It only takes note of the wish, and looks at its notes after a prompt: one that came at once would be answered
+        from the results that were to be forgotten.
+        """
         self._http.post(self.url + "/free", json={"free_memory": True}).raise_for_status()
+        picture = {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 0}}
+        self.run({"1": picture, "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}})
 
     def restart(self, *, args: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> None:
         """Stop it and start it again on the same base folder, with other arguments or environment if given."""
