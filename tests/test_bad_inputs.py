@@ -109,7 +109,7 @@ PLACES = [
 ]
 NO_SOURCES = [
     "a.png",
-    "/home/ada/a.png",
+    "/a/b.png",
     "C:\\a.png",
     UUID[:-1],
     "http://a.example/a.png",

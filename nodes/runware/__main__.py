@@ -238,8 +238,9 @@ def _prune(given: argparse.Namespace, journal: Journal) -> None:
     films, records = _counted(len(kept), "kept film"), _counted(len(unpaid), "record")
     _say(f"{verb} {films} ({room / 2**20:.1f} MiB) and {records} of what was never billed, older than "
          f"{given.older_than:g} days.")  # fmt: skip
-    _say("What KlingFetchVideo wrote to the output folder stays. A film removed here is fetched again when its graph "
-         "runs, as long as the service has it; afterwards only a new take, newly paid, makes another.")  # fmt: skip
+    _say("Films that lie nowhere else stay, and so does what KlingFetchVideo wrote to the output folder.")
+    _say("A film removed here is fetched again when its graph runs, as long as the service has it; afterwards only a new "
+         "take, newly paid, makes another.")  # fmt: skip
     if not given.really:
         _say("Nothing was removed. To do it: add --really.")
 
@@ -250,9 +251,20 @@ def _is_newest(journal: Journal, record: Record) -> bool:
 
 
 def _films(journal: Journal, record: Record) -> list[Path]:
-    """List the films that are kept of a finished purchase."""
-    files = (journal.films / film.file for film in record.films if film.file and record.state is State.COMMITTED)
+    """List the kept films of a finished purchase that also lie in the output folder; an only copy is never removed."""
+    delivered = {entry.get("video_uuid") for entry in record.deliveries.values() if _is_there(entry)}
+    files = (
+        journal.films / Path(film.file).name
+        for film in record.films
+        if film.file and film.video_uuid in delivered and record.state is State.COMMITTED
+    )
     return [path for path in files if path.is_file()]
+
+
+def _is_there(entry: dict[str, Any]) -> bool:
+    """Whether a film that KlingFetchVideo wrote still lies where it was written, as long as it was."""
+    path = Path(str(entry.get("path")))
+    return path.is_file() and path.stat().st_size == entry.get("size")
 
 
 def _remove(journal: Journal, record: Record, *, whole: bool) -> None:

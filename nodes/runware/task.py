@@ -125,11 +125,15 @@ class Purchase:
         sightings = await asyncio.gather(*(self.ask(order.uuid(each)) for each in later))
         for each, sighting in zip(later, sightings):  # noqa: B905  3.10
             if sighting is not None and (sighting.successes or sighting.pending):
-                return self._attempt(order, each)
+                return self._attempt(order, each, found=True)
         return None
 
-    def _attempt(self, order: Order, attempt: int) -> Record:
-        return Record(task_uuid=order.uuid(attempt), attempt=attempt, created_at=self.journal.clock())
+    def _attempt(self, order: Order, attempt: int, *, found: bool = False) -> Record:
+        """Begin the record of an attempt; what was `found` at the service is never sent, whatever it says next."""
+        record = Record(task_uuid=order.uuid(attempt), attempt=attempt, created_at=self.journal.clock())
+        if found:
+            record.state, record.accepted_at, record.evidence = State.ACCEPTED, record.created_at, FOUND
+        return record
 
     def _complete(self, record: Record, order: Order, attempt: int) -> None:
         """Fill in what a record put aside as unreadable, or made by `collect`, does not say."""

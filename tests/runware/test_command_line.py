@@ -65,7 +65,7 @@ def command(state):
     return run
 
 
-def put(journal, number, *, days=0.0, film=b"", **about):
+def put(journal, number, *, days=0.0, film=b"", delivered=True, **about):
     """Record a purchase of some days ago."""
     record = Record(
         task_uuid=UUID.format(number),
@@ -78,6 +78,11 @@ def put(journal, number, *, days=0.0, film=b"", **about):
     if film:
         record.films.append(Film(video_uuid=record.task_uuid, cost=0.42, file=f"{number}.mp4", size=len(film)))
         (journal.films / f"{number}.mp4").write_bytes(film)
+        if delivered:
+            output = journal.folder.parent.parent / f"{number}.mp4"
+            output.write_bytes(film)
+            entry = {"path": str(output), "size": len(film), "video_uuid": record.task_uuid}
+            record.deliveries["a prefix"] = entry
     journal.put_intent(record.intent, record.task_uuid)
     journal.clock = lambda: time.time() - days * DAY
     journal.put(record)
@@ -209,6 +214,24 @@ def test_pruning_makes_room_and_keeps_every_paid_record(journal, state, command)
     assert done.stdout.startswith("Removed 1 kept film (1.0 MiB) and 1 record")
     assert sorted(journal.uuids()) == [UUID.format(number) for number in (1, 3, 4, 5)]
     assert [path.name for path in journal.films.iterdir()] == ["4.mp4"]
+
+
+@pytest.mark.parametrize("lost", ["never delivered", "deleted", "cut"])
+def test_pruning_never_removes_the_only_copy_of_a_paid_film(journal, command, lost):
+    record = put(journal, 1, days=40, film=b"paid for", delivered=lost != "never delivered")
+    for entry in record.deliveries.values():
+        Path(entry["path"]).write_bytes(b"") if lost == "cut" else Path(entry["path"]).unlink()
+    assert "Removed 0 kept films" in command("prune", "--really").stdout
+    assert (journal.films / "1.mp4").read_bytes() == b"paid for"
+
+
+def test_pruning_removes_nothing_outside_of_the_state_folder(journal, command, tmp_path):
+    record = put(journal, 1, days=40, film=b"film")
+    record.films[0].file = str(tmp_path / "diary.mp4")
+    (tmp_path / "diary.mp4").write_bytes(b"not ours")
+    journal.put(record)
+    command("prune", "--really")
+    assert (tmp_path / "diary.mp4").read_bytes() == b"not ours"
 
 
 def test_pruning_leaves_what_a_later_attempt_stands_on(journal, command):

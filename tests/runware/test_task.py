@@ -488,7 +488,10 @@ def test_a_purchase_in_doubt_is_not_sent_again_when_another_machine_made_a_later
     assert story.buy().end == "film"
     story.process = here
     story.wait(4_000.0)
-    assert story.buy().end == "film"
+    sends, outcome = story.sends, story.buy()
+    assert outcome.end == "film"
+    assert outcome.record.evidence == "found"
+    assert story.sends == sends
     assert story.billed == 1
     assert len(story.films()) == 1
 
