@@ -239,8 +239,8 @@ def _prune(given: argparse.Namespace, journal: Journal) -> None:
     _say(f"{verb} {films} ({room / 2**20:.1f} MiB) and {records} of what was never billed, older than "
          f"{given.older_than:g} days.")  # fmt: skip
     _say("Films that lie nowhere else stay, and so does what KlingFetchVideo wrote to the output folder.")
-    _say("A film removed here is fetched again when its graph runs, as long as the service has it; afterwards only a new "
-         "take, newly paid, makes another.")  # fmt: skip
+    _say("A film removed here is fetched again when its graph runs, as long as the service has it;")
+    _say("afterwards only a new take, newly paid, makes another.")
     if not given.really:
         _say("Nothing was removed. To do it: add --really.")
 
