@@ -34,6 +34,7 @@ async def resolve(purchase: Purchase) -> None:
     if _seconds_to_repeat(purchase) is not None:
         return
     if seen.clean >= timing.clean_probes and seen.archive_clean and _has_settled(purchase):
+        await purchase.check_earlier()
         record.maybe_sent = False
         await _send_again(purchase)
         return

@@ -39,6 +39,7 @@ async def buy(purchase: Purchase) -> None:
 
 async def _exists(purchase: Purchase) -> bool:
     """Ask for free whether an earlier life of this purchase (lost journal, other machine) is known; accept it then."""
+    await purchase.check_earlier()
     task_uuid = purchase.record.task_uuid
     if not (await purchase.ask_or_stop(task_uuid)).proves:
         archived = await purchase.archived(task_uuid)

@@ -19,7 +19,7 @@ from .client import Client, Uncertain
 from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .order import Order, Status, Timing
-from .record import ENDED_BADLY, UNCLEAR, Film, Record, State
+from .record import ENDED_BADLY, TAKEN, UNCLEAR, Film, Record, State
 from .verdict import Sighting, key_refused, look
 
 if TYPE_CHECKING:
@@ -30,8 +30,18 @@ if TYPE_CHECKING:
 
 ATTEMPTS_MOST = 1_000
 ATTEMPTS_AHEAD = 2
+EARLIER_ASKED = 4
+"""Attempts before the newest that are asked about before anything is sent."""
 FOUND = "found"
 """Evidence of a purchase that this machine has no record of."""
+
+
+class CameTrue(Exception):
+    """An attempt before this one, which had ended badly, has become a film: nothing more is to be sent."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record.task_uuid)
+        self.record = record
 
 
 class Purchase:
@@ -84,12 +94,17 @@ class Purchase:
         self.journal.open()
         async with self._alone(order.intent):
             newest = self._newest_attempt(order) or self._attempt(order, 0)
+            if newest.state not in TAKEN:
+                newest = self._taken_earlier(order, newest.attempt) or newest
             seen_again = newest.state in ENDED_BADLY and await self._seen_again(newest)
             if newest.state in ENDED_BADLY and not seen_again:
                 newest = self._attempt(order, newest.attempt + 1)
             if not newest.updated_at or newest.state in UNCLEAR:
                 newest = await self._made_elsewhere(order, newest.attempt) or newest
-            return await self._resume(newest, seen_again=seen_again)
+            try:
+                return await self._resume(newest, seen_again=seen_again)
+            except CameTrue as earlier:
+                return await self._resume(earlier.record, seen_again=True)
 
     async def collect(self, task_uuid: str) -> Record:
         """Bring an earlier purchase to its films by its task UUID. Never sends one."""
@@ -115,6 +130,28 @@ class Purchase:
             record.attempt = attempt
             last = record
         return last
+
+    def _taken_earlier(self, order: Order, attempt: int) -> Record | None:
+        """Find an attempt before this one that the service took after all: its film is wanted, not another one."""
+        for each in reversed(range(attempt)):
+            record = self.journal.get(order.uuid(each))
+            if record is not None and record.state in TAKEN - {State.EXPIRED}:
+                record.attempt = each
+                return record
+        return None
+
+    async def check_earlier(self) -> None:
+        """Ask, before anything is sent, whether an earlier attempt has become a film.
+
+        The service may have changed its mind, or another machine have sent what was refused here. Raises CameTrue.
+        """
+        order, attempt = self.wanted, self.record.attempt
+        for each in range(attempt - 1, max(-1, attempt - 1 - EARLIER_ASKED), -1):
+            sighting = await self._seen(order.uuid(each))
+            if sighting.successes or sighting.pending:
+                record = self.journal.get(order.uuid(each)) or self._attempt(order, each, found=True)
+                record.attempt = each
+                raise CameTrue(record)
 
     async def _made_elsewhere(self, order: Order, attempt: int) -> Record | None:
         """Find a later attempt that another machine has made, or a journal since lost; asking is free.
@@ -152,11 +189,14 @@ class Purchase:
         sighting = await self.ask_or_stop(record.task_uuid)
         return bool(sighting.successes or sighting.pending)
 
+    async def _seen(self, task_uuid: str) -> Sighting:
+        """Ask for the state, and the archive where that shows nothing."""
+        sighting = await self.ask_or_stop(task_uuid)
+        return sighting if sighting.proves else await self.archived(task_uuid) or sighting
+
     async def _find(self, task_uuid: str) -> Record:
         """Look for a purchase that this machine has no record of."""
-        sighting = await self.ask_or_stop(task_uuid)
-        if not sighting.proves:
-            sighting = await self.archived(task_uuid) or sighting
+        sighting = await self._seen(task_uuid)
         if not (sighting.successes or sighting.pending):
             raise tell.unknown_task(task_uuid, sighting.failures)
         now = self.journal.clock()

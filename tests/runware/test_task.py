@@ -28,6 +28,7 @@ LOST_BEFORE = (
     "html",
 )
 
+REFUSED = {"kind": "status", "status": 402}
 ASKED_FIRST = (*[("getResponse", None)] * 3, ("getTaskDetails", None))
 """The free questions before a first send: this attempt, and two later ones that another machine may have made."""
 
@@ -494,6 +495,33 @@ def test_a_purchase_in_doubt_is_not_sent_again_when_another_machine_made_a_later
     assert story.sends == sends
     assert story.billed == 1
     assert len(story.films()) == 1
+
+
+def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_true():
+    """World 76608: ours was refused and then in doubt, theirs was bought; hours later ours was sent once more."""
+    story = Story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)
+    assert story.buy().end == "InsufficientCreditsError"
+    assert story.buy().end == "SubmissionUncertain"
+    here, there = story.process, Volume(story.volume.clock, story.loop.time)
+    story.process = Process(story, there, story.key, window=20.0)
+    assert story.buy().end == "film"
+    story.process = here
+    story.wait(4_000.0)
+    sends = story.sends
+    assert story.buy().end == "film"
+    asked = len(story.simulator.requests)
+    assert story.buy().end == "film"
+    assert len(story.simulator.requests) == asked
+    assert (story.sends, story.billed, len(story.films())) == (sends, 1, 1)
+
+
+def test_a_film_that_a_failure_became_is_given_in_place_of_another_attempt():
+    story = Story(("job", "turns"), ("videoInference", None), ("videoInference", REFUSED), latency=400.0)
+    assert story.buy().end == "TaskFailed"
+    assert story.buy().end == "InsufficientCreditsError"
+    story.wait(300)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed, len(story.films())) == (2, 1, 1)
 
 
 def test_a_damaged_film_is_fetched_again_never_bought_again():

@@ -121,6 +121,10 @@ def test_an_answer_of_a_moment_ago_is_not_asked_for_again_before_the_send(later)
     story.wait(later)
     story.buy()
     before = len(story.simulator.requests)
-    story.buy()
-    channels = [exchange.channel for exchange in story.simulator.requests[before:]]
-    assert channels[: channels.index("videoInference")].count("getTaskDetails") == 1
+    task_uuid = story.buy().record.task_uuid
+    asked = [
+        each.channel
+        for each in story.simulator.requests[before:]
+        if each.tasks[:1] and each.tasks[0]["taskUUID"] == task_uuid
+    ]
+    assert asked[: asked.index("videoInference")].count("getTaskDetails") == 1
