@@ -34,8 +34,6 @@ async def resolve(purchase: Purchase) -> None:
     if _seconds_to_repeat(purchase) is not None:
         return
     if seen.clean >= timing.clean_probes and seen.archive_clean and _has_settled(purchase):
-        await purchase.check_earlier()
-        record.maybe_sent = False
         await _send_again(purchase)
         return
     raise tell.held(record, purchase.held_because, purchase.journal.clock(), timing.settle)
@@ -45,7 +43,9 @@ async def _send_again(purchase: Purchase) -> None:
     """Send once more after the settle window: no earlier copy exists, so this is a first send again."""
     if not sending.is_spooled(purchase):
         await sending.spool(purchase, await sending.upload(purchase))
-    await sending.send(purchase)
+    if not await sending.exists(purchase):
+        purchase.record.maybe_sent = False
+        await sending.send(purchase)
 
 
 async def _wait_for_repeat(purchase: Purchase) -> bool:

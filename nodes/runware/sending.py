@@ -31,20 +31,23 @@ async def buy(purchase: Purchase) -> None:
         purchase.journal.put(purchase.record)
     purchase.journal.put_intent(purchase.record.intent, purchase.record.task_uuid)
     purchase.status.words = "asking the service"
-    if await _exists(purchase):
+    if await exists(purchase):
         return
     await spool(purchase, await upload(purchase))
     await _send_first(purchase)
 
 
-async def _exists(purchase: Purchase) -> bool:
-    """Ask for free whether an earlier life of this purchase (lost journal, other machine) is known; accept it then."""
-    await purchase.check_earlier()
+async def exists(purchase: Purchase) -> bool:
+    """Ask for free whether an earlier life of this purchase (lost journal, other machine) is known; accept it then.
+
+    The archive comes first: its answer may take a while, and what is sent by must be young. May raise CameTrue.
+    """
     task_uuid = purchase.record.task_uuid
-    if not (await purchase.ask_or_stop(task_uuid)).proves:
-        archived = await purchase.archived(task_uuid)
-        if archived is None or not (archived.successes or archived.pending or archived.conflict):
-            return False
+    await purchase.check_earlier()
+    archived = await purchase.archived(task_uuid)
+    known = archived is not None and (archived.successes or archived.pending or archived.conflict)
+    if not known and not (await purchase.ask_or_stop(task_uuid)).proves:
+        return False
     purchase.accept("it was there already")
     return True
 
@@ -113,7 +116,7 @@ async def _send_first(purchase: Purchase) -> None:
     loop = asyncio.get_running_loop()
     began, tries = loop.time(), 0
     while True:
-        if not purchase.just_asked and await _exists(purchase):
+        if not purchase.just_asked and await exists(purchase):
             return
         await send(purchase)
         if purchase.record.state is not State.INTENT:

@@ -8,9 +8,10 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault
 
 from world.disk import Volume
-from world.orders import Kind
+from world.orders import REFERENCE, REFERENCE_BYTES, Kind
 from world.process import Process
 from world.story import Story
+from world.weather import ShyService
 
 LOST_AFTER = ("lost_after", "reset_after", "504 after", "502 after html", "503 after", "500 after empty", "408 after",
               "429 after", "429 after html", "truncated", "empty_body", "empty_data", "null_data", "no_data",
@@ -513,6 +514,21 @@ def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_t
     assert story.buy().end == "film"
     assert len(story.simulator.requests) == asked
     assert (story.sends, story.billed, len(story.films())) == (sends, 1, 1)
+
+
+def test_nothing_is_sent_by_an_answer_that_grew_old_while_the_archive_was_asked():
+    """World 122205: their render ended in the twenty seconds that our question to the archive took."""
+    kind = Kind(clip=True)
+    story = Story(latency=140.0)
+    story.simulator.service.__class__ = ShyService
+    assert story.buy(kind, patience=1.0).end == "left"
+    story.process.end()
+    other = Volume(story.volume.clock, story.loop.time)
+    other.put(REFERENCE, REFERENCE_BYTES)
+    story.process = Process(story, other, story.key, window=20.0)
+    story.script(("getTaskDetails", None), ("getTaskDetails", "lost_before"), ("mediaStorage", "lost_before"))
+    assert story.buy(kind).end == "film"
+    assert (story.sends, story.billed) == (1, 1)
 
 
 def test_a_film_that_a_failure_became_is_given_in_place_of_another_attempt():
