@@ -105,9 +105,12 @@ class Journal:
         except OSError as error:
             raise unwritable(error, record.task_uuid) from None
 
-    def put_intent(self, intent: str, task_uuid: str) -> None:
-        """Write down which task is an intent's newest attempt, before it is sent."""
-        if self.of_intent(intent) != task_uuid:
+    def put_intent(self, intent: str, task_uuid: str, *, anew: bool = False) -> None:
+        """Write down which task is an intent's newest attempt, before it is sent.
+
+        `anew` also where that is known: should the record be lost, the file's age tells when something was sent last.
+        """
+        if anew or self.of_intent(intent) != task_uuid:
             try:
                 write_whole(self.disk, self.intents / intent, [task_uuid.encode()])
             except OSError as error:

@@ -173,6 +173,7 @@ async def _mark_sending(purchase: Purchase) -> None:
         if budget is not None:
             spent = await purchase.journal.disk.offload(purchase.journal.spent_today, record.task_uuid)
             tell.check_budget(record, spent, budget)
+        purchase.journal.put_intent(record.intent, record.task_uuid, anew=True)
         now = purchase.journal.clock()
         record.first_unsettled_at = now if fresh else record.first_unsettled_at
         record.last_sent_at = now

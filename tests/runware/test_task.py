@@ -516,6 +516,20 @@ def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_t
     assert (story.sends, story.billed, len(story.films())) == (sends, 1, 1)
 
 
+def test_a_lost_record_is_as_old_as_the_last_send_not_as_the_first():
+    """World 128723: sent again after an hour, its record deleted, and a minute later sent once more."""
+    lost = (("videoInference", "lost_before"), ("videoInference", "null_data"))
+    story = Story(*lost, window=0.0, dedupe="none", latency=300.0)
+    story.simulator.service.__class__ = ShyService
+    assert story.buy().end == "SubmissionUncertain"
+    story.wait(4_000.0)
+    assert story.buy().end == "SubmissionUncertain"
+    story.volume.drop(story.path(story.order().uuid(0)))
+    story.restart()
+    assert story.buy().end in {"film", "SubmissionUncertain"}
+    assert (story.sends, story.billed) == (2, 1)
+
+
 def test_nothing_is_sent_by_an_answer_that_grew_old_while_the_archive_was_asked():
     """World 122205: their render ended in the twenty seconds that our question to the archive took."""
     kind = Kind(clip=True)
