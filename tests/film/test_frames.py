@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from kling.nodes.film import (
     FilmError,
-    colour,
     ensure_memory,
     frames,
     info,
@@ -82,14 +81,6 @@ def test_frames_are_one_contiguous_float_array_in_0_to_1(film_of):
     assert film.max() <= 1
 
 
-@pytest.fixture(params=["new", "proven"])
-def way(request, monkeypatch):
-    """Convert colours in the new way where this libswscale has it, and in the proven one."""
-    if request.param == "proven":
-        monkeypatch.setattr(colour, "NEW_FOR", frozenset())
-
-
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     ("properties", "matrix", "colour_range"),
     [
@@ -105,36 +96,6 @@ def way(request, monkeypatch):
 def test_colours_are_within_50_dB_of_a_float64_reference(film_of, properties, matrix, colour_range):  # noqa: N802
     path = film_of(options={"crf": "10"}, **properties)
     assert decibels(read_frames(path)[0], reference(path, matrix, colour_range)) >= LEAST
-
-
-HAS_NEW_WAY = av.library_versions["libswscale"] >= colour.NEW_SINCE
-
-
-@pytest.fixture
-def steps(film_of):
-    """Tell how many conversions each frame of an ordinary film takes."""
-    with av.open(str(film_of())) as container:
-        frame = next(container.decode(video=0))
-    return lambda: len(colour.Painter(frame, 1).steps)
-
-
-def test_the_new_way_paints_where_both_ways_agree(steps):
-    assert steps() == (2 if HAS_NEW_WAY else 1)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param({"src_color_range": FULL}, id="another range"),
-        pytest.param({"src_colorspace": 5, "dst_colorspace": BT709}, id="another matrix"),
-        pytest.param({"format": "rgbf32le"}, id="a format that nothing is converted to"),
-        pytest.param({"format": "nonsense"}, id="a format that does not exist"),
-    ],
-)
-def test_the_proven_way_paints_where_the_new_one_is_wrong_or_refused(steps, monkeypatch, change):
-    right = colour._new
-    monkeypatch.setattr(colour, "_new", lambda film: (right(film)[0], {**right(film)[1], **change}))
-    assert steps() == 1
 
 
 def test_ten_bits_are_within_50_dB_of_a_float64_reference(film_of):  # noqa: N802
