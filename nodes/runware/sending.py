@@ -165,6 +165,8 @@ async def _mark_sending(purchase: Purchase) -> None:
     """Write down that bytes may leave from now on; a purchase that is new is held against the day's budget."""
     record = purchase.record
     fresh = not record.maybe_sent
+    if fresh:
+        purchase.check_taken()
     budget = purchase.settings.daily_budget if fresh else None
     if budget is not None:
         while not purchase.journal.lock(BUDGET_LOCK_PLACE):  # noqa: ASYNC110  another process may hold it

@@ -19,7 +19,7 @@ from .client import Client, Uncertain
 from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .order import Order, Status, Timing
-from .record import ENDED_BADLY, TAKEN, UNCLEAR, Film, Record, State
+from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Film, Record, State
 from .verdict import Sighting, key_refused, look
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Purchase:
             seen_again = newest.state in ENDED_BADLY and await self._seen_again(newest)
             if newest.state in ENDED_BADLY and not seen_again:
                 newest = self._attempt(order, newest.attempt + 1)
-            if not newest.updated_at or newest.state in UNCLEAR:
+            if newest.state in UNSENT | UNCLEAR:
                 newest = await self._made_elsewhere(order, newest.attempt) or newest
             try:
                 return await self._resume(newest, seen_again=seen_again)
@@ -139,6 +139,12 @@ class Purchase:
                 record.attempt = each
                 return record
         return None
+
+    def check_taken(self) -> None:
+        """Look into the journal, at the last moment: whoever collects an earlier attempt may have revived it."""
+        earlier = self._taken_earlier(self.wanted, self.record.attempt)
+        if earlier is not None:
+            raise CameTrue(earlier)
 
     async def check_earlier(self) -> None:
         """Ask, before anything is sent, whether an earlier attempt has become a film.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kling.nodes.runware import errors
+from kling.nodes.runware import errors, sending
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault
 
@@ -514,6 +514,40 @@ def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_t
     assert story.buy().end == "film"
     assert len(story.simulator.requests) == asked
     assert (story.sends, story.billed, len(story.films())) == (sends, 1, 1)
+
+
+def test_what_was_never_sent_is_not_when_another_machine_made_a_later_attempt():
+    """World 221536: ours was recorded and not sent, theirs was refused and then bought; an hour later ours was sent."""
+    unsent = [("videoInference", "refused")] * 5
+    story = Story(*unsent, ("videoInference", REFUSED))
+    assert story.buy().end == "NotSent"
+    here, there = story.process, Volume(story.volume.clock, story.loop.time)
+    story.process = Process(story, there, story.key, window=20.0)
+    assert story.buy().end == "InsufficientCreditsError"
+    assert story.buy().end == "film"
+    story.process = here
+    sends = story.sends
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed, len(story.films())) == (sends, 1, 1)
+
+
+def test_an_attempt_that_somebody_collects_meanwhile_is_waited_for_not_followed_by_another(monkeypatch):
+    """World 213456: KlingFetchVideo heard that the failed render runs, just before the next attempt was sent."""
+    story = Story(("videoInference", REFUSED))
+    assert story.buy().end == "InsufficientCreditsError"
+    sends, ask = story.sends, sending.exists
+
+    async def collected_meanwhile(purchase):
+        found = await ask(purchase)
+        earlier = story.record()
+        earlier.move(State.ACCEPTED)
+        purchase.journal.put(earlier)
+        return found
+
+    monkeypatch.setattr(sending, "exists", collected_meanwhile)
+    story.buy(patience=60.0)
+    assert story.sends == sends
+    assert story.process.journal.of_intent(story.order().intent) == story.order().uuid(0)
 
 
 def test_a_lost_record_is_as_old_as_the_last_send_not_as_the_first():
