@@ -84,6 +84,8 @@ class Record(BaseModel):
     """SHA-256 of canonical request and take: the purchase's name, whatever the key and the attempt."""
     take: int = 1
     attempt: int = 0
+    earlier: list[str] = Field(default_factory=list)
+    """Task UUIDs of the attempts before this one, oldest first."""
     model: str = ""
     key_fingerprint: str = ""
     price: str | None = None

@@ -44,7 +44,7 @@ async def exists(purchase: Purchase) -> bool:
     """
     task_uuid = purchase.record.task_uuid
     await purchase.check_earlier()
-    archived = await purchase.archived(task_uuid)
+    archived = await purchase.archived_patiently(task_uuid)
     known = archived is not None and (archived.successes or archived.pending or archived.conflict)
     if not known and not (await purchase.ask_or_stop(task_uuid)).proves:
         return False
@@ -182,6 +182,8 @@ async def _mark_sending(purchase: Purchase) -> None:
         record.last_sent_uptime = purchase.journal.uptime()
         record.maybe_sent = True
         record.posts += 1
+        if fresh:
+            record.key_fingerprint = purchase.client.fingerprint(record.task_uuid)
         record.move(State.SENDING)
         purchase.sent = True
         purchase.journal.put(record)

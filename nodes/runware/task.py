@@ -30,14 +30,12 @@ if TYPE_CHECKING:
 
 ATTEMPTS_MOST = 1_000
 ATTEMPTS_AHEAD = 2
-EARLIER_ASKED = 4
-"""Attempts before the newest that are asked about before anything is sent."""
 FOUND = "found"
 """Evidence of a purchase that this machine has no record of."""
 
 
 class CameTrue(Exception):
-    """An attempt before this one, which had ended badly, has become a film: nothing more is to be sent."""
+    """An attempt before this one has become a film, or is becoming one: nothing more is to be sent."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record.task_uuid)
@@ -94,24 +92,27 @@ class Purchase:
         self.journal.open()
         async with self._alone(order.intent):
             newest = self._newest_attempt(order) or self._attempt(order, 0)
-            if newest.state not in TAKEN:
-                newest = self._taken_earlier(order, newest.attempt) or newest
+            self.status.task_uuid = newest.task_uuid
+            if newest.state not in TAKEN - {State.EXPIRED}:
+                newest = self._taken_earlier(order, newest) or newest
             seen_again = newest.state in ENDED_BADLY and await self._seen_again(newest)
             if newest.state in ENDED_BADLY and not seen_again:
-                newest = self._attempt(order, newest.attempt + 1)
+                newest = self._attempt(order, newest.attempt + 1, earlier=[*_earlier(order, newest), newest.task_uuid])
             if newest.state in UNSENT | UNCLEAR:
                 newest = await self._made_elsewhere(order, newest.attempt) or newest
-            try:
-                return await self._resume(newest, seen_again=seen_again)
-            except CameTrue as earlier:
-                return await self._resume(earlier.record, seen_again=True)
+            while True:
+                try:
+                    return await self._resume(newest, seen_again=seen_again)
+                except CameTrue as earlier:  # each is before the last
+                    newest, seen_again = earlier.record, True
 
     async def collect(self, task_uuid: str) -> Record:
         """Bring an earlier purchase to its films by its task UUID. Never sends one."""
         self.journal.open()
+        self.status.task_uuid = task_uuid
         known = self.journal.get(task_uuid)
         record = known or await self._find(task_uuid)
-        seen_again = record.state in ENDED_BADLY and await self._seen_again(record)
+        seen_again = record.state in ENDED_BADLY | UNSENT and await self._seen_again(record)
         return await self._resume(record, seen_again=seen_again)
 
     # Choosing the attempt
@@ -123,6 +124,8 @@ class Purchase:
         this key derives come second, so that it is found again after the index was lost.
         """
         last = self.journal.newest_attempt(order.intent)
+        if last is not None and not last.updated_at:  # it stands for a record that is lost, and does not say which
+            last.attempt = next((n for n in range(ATTEMPTS_MOST) if order.uuid(n) == last.task_uuid), last.attempt)
         for attempt in range(last.attempt + 1 if last else 0, ATTEMPTS_MOST):
             record = self.journal.get(order.uuid(attempt))
             if record is None:
@@ -131,33 +134,31 @@ class Purchase:
             last = record
         return last
 
-    def _taken_earlier(self, order: Order, attempt: int) -> Record | None:
+    def _taken_earlier(self, order: Order, record: Record) -> Record | None:
         """Find an attempt before this one that the service took after all: its film is wanted, not another one."""
-        for each in reversed(range(attempt)):
-            record = self.journal.get(order.uuid(each))
-            if record is not None and record.state in TAKEN - {State.EXPIRED}:
-                record.attempt = each
-                return record
+        for task_uuid in reversed(_earlier(order, record)):
+            earlier = self.journal.get(task_uuid)
+            if earlier is not None and earlier.state in TAKEN - {State.EXPIRED}:
+                return earlier
         return None
 
     def check_taken(self) -> None:
         """Look into the journal, at the last moment: whoever collects an earlier attempt may have revived it."""
-        earlier = self._taken_earlier(self.wanted, self.record.attempt)
+        earlier = self._taken_earlier(self.wanted, self.record)
         if earlier is not None:
             raise CameTrue(earlier)
 
     async def check_earlier(self) -> None:
-        """Ask, before anything is sent, whether an earlier attempt has become a film.
+        """Ask, before anything is sent, whether an earlier attempt has become a film, or is becoming one.
 
         The service may have changed its mind, or another machine have sent what was refused here. Raises CameTrue.
         """
-        order, attempt = self.wanted, self.record.attempt
-        for each in range(attempt - 1, max(-1, attempt - 1 - EARLIER_ASKED), -1):
-            sighting = await self._seen(order.uuid(each))
-            if sighting.successes or sighting.pending:
-                record = self.journal.get(order.uuid(each)) or self._attempt(order, each, found=True)
-                record.attempt = each
-                raise CameTrue(record)
+        order = self.wanted
+        names = _earlier(order, self.record)
+        sightings = await asyncio.gather(*(self._seen(each) for each in names))
+        for attempt, (task_uuid, sighting) in reversed(list(enumerate(zip(names, sightings)))):  # noqa: B905  3.10
+            if sighting.successes or sighting.pending or sighting.conflict:
+                raise CameTrue(self.journal.get(task_uuid) or self._attempt(order, attempt, found=True))
 
     async def _made_elsewhere(self, order: Order, attempt: int) -> Record | None:
         """Find a later attempt that another machine has made, or a journal since lost; asking is free.
@@ -165,15 +166,16 @@ class Purchase:
         Only the counter of refusals and failures can differ between two machines, and by little.
         """
         later = range(attempt + 1, attempt + 1 + ATTEMPTS_AHEAD)
-        sightings = await asyncio.gather(*(self.ask(order.uuid(each)) for each in later))
+        sightings = await asyncio.gather(*(self._seen(order.uuid(each)) for each in later))
         for each, sighting in zip(later, sightings):  # noqa: B905  3.10
-            if sighting is not None and (sighting.successes or sighting.pending):
+            if sighting.successes or sighting.pending:
                 return self._attempt(order, each, found=True)
         return None
 
-    def _attempt(self, order: Order, attempt: int, *, found: bool = False) -> Record:
+    def _attempt(self, order: Order, attempt: int, *, found: bool = False, earlier: list[str] | None = None) -> Record:
         """Begin the record of an attempt; what was `found` at the service is never sent, whatever it says next."""
         record = Record(task_uuid=order.uuid(attempt), attempt=attempt, created_at=self.journal.clock())
+        record.earlier = earlier or []
         if found:
             record.state, record.accepted_at, record.evidence = State.ACCEPTED, record.created_at, FOUND
         return record
@@ -191,14 +193,17 @@ class Purchase:
         record.key_fingerprint = record.key_fingerprint or self.client.fingerprint(record.task_uuid)
 
     async def _seen_again(self, record: Record) -> bool:
-        """Ask once, for free, whether an attempt that ended badly has become a result after all."""
-        sighting = await self.ask_or_stop(record.task_uuid)
+        """Ask, for free, whether an attempt that ended badly, or was not sent from here, has become a result."""
+        sighting = await self._seen(record.task_uuid)
         return bool(sighting.successes or sighting.pending)
 
     async def _seen(self, task_uuid: str) -> Sighting:
-        """Ask for the state, and the archive where that shows nothing."""
+        """Ask for the state, and the archive where that shows no result."""
         sighting = await self.ask_or_stop(task_uuid)
-        return sighting if sighting.proves else await self.archived(task_uuid) or sighting
+        if sighting.successes or sighting.pending:
+            return sighting
+        archived = await self.archived_patiently(task_uuid)
+        return archived if archived and (archived.proves or archived.conflict) else sighting
 
     async def _find(self, task_uuid: str) -> Record:
         """Look for a purchase that this machine has no record of."""
@@ -219,10 +224,13 @@ class Purchase:
             self.record = known or record
             if self.order is not None:
                 self._complete(self.record, self.order, record.attempt)
+                if known is None and self.record.evidence == FOUND:
+                    self.journal.put(self.record)
+                    known = self.record
                 self._index(known)
-            elif self.record.state is State.INTENT:
+            elif self.record.state in UNSENT and not seen_again:
                 raise tell.never_sent(self.record)
-            if self.record.state in ENDED_BADLY and seen_again:
+            if self.record.state in ENDED_BADLY | UNSENT and seen_again:
                 self._revive()
             return await self._finish()
 
@@ -324,7 +332,7 @@ class Purchase:
                 return sighting
             if wait is not None:
                 await asyncio.sleep(wait)
-        raise tell.unreachable("the service gave no clear answer", task_uuid)
+        raise tell.unreachable("the service gave no clear answer", self.status.task_uuid or task_uuid)
 
     @property
     def just_asked(self) -> bool:
@@ -337,6 +345,15 @@ class Purchase:
             return look(await self.client.details(task_uuid), task_uuid)
         except (NotSent, Uncertain):
             return None
+
+    async def archived_patiently(self, task_uuid: str) -> Sighting | None:
+        """Ask the archive up to three times for a clear answer. Without one it stays a question that polls answer."""
+        for wait in (1.0, 2.0, None):
+            sighting = await self.archived(task_uuid)
+            if wait is None or (sighting is not None and (sighting.proves or sighting.denies or sighting.conflict)):
+                return sighting
+            await asyncio.sleep(wait)
+        raise AssertionError
 
     def keep(self, rows: list[Row]) -> None:
         """Write new results down, addresses first: a paid result must not be lost before its download."""
@@ -366,6 +383,11 @@ class Purchase:
             raise tell.ended(self.record)
         self.record.move(State.ACCEPTED)
         self.journal.put(self.record)
+
+
+def _earlier(order: Order, record: Record) -> list[str]:
+    """Name the attempts before this one, oldest first: as they were named, by whichever key."""
+    return record.earlier or [order.uuid(attempt) for attempt in range(record.attempt)]
 
 
 def _film_name(row: Row) -> str:

@@ -1,0 +1,184 @@
+"""More than one attempt at a purchase: after refusals, on two machines, under a new key, in the archive alone."""
+
+from __future__ import annotations
+
+import pytest
+from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator.service import Answer, Service
+
+from world.disk import Volume
+from world.process import Process
+from world.story import Story
+from world.weather import ShyService
+
+REFUSED = {"kind": "status", "status": 402}
+TURNS_THEN_REFUSED = (("job", "turns"), ("videoInference", None), ("videoInference", REFUSED))
+"""A failure that will become a film, and a second attempt that is refused."""
+
+
+class ForgetfulService(Service):
+    """A service that shows a finished task in its archive alone, after ten minutes: A2 allows it."""
+
+    def _poll(self, task, now):
+        jobs = self.jobs.get(str(task.get("taskUUID")), ())
+        gone = jobs and all(now >= job.ends + 600.0 for job in jobs)
+        return Answer() if gone else super()._poll(task, now)
+
+
+def story(*script, kind=Service, **service):
+    made = Story(*script, **service)
+    made.simulator.service.__class__ = kind
+    return made
+
+
+def elsewhere(here):
+    """Go to another machine, with a disk of its own; gives the one that was left."""
+    left = here.process
+    here.process = Process(here, Volume(here.volume.clock, here.loop.time), here.key, window=here.window)
+    return left
+
+
+def rotate(here):
+    here.simulator.key = "next"
+    here.restart(key="next")
+
+
+def test_every_earlier_attempt_is_asked_about_before_another_is_sent():
+    here = story(("job", "turns"), ("videoInference", None), *[("videoInference", REFUSED)] * 5, latency=400.0)
+    assert [here.buy().end for _ in range(6)] == ["TaskFailed", *["InsufficientCreditsError"] * 5]
+    here.wait(400)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (6, 1)
+
+
+def test_what_is_recorded_and_unsent_is_found_when_another_machine_bought_it():
+    here = story(*[("videoInference", "refused")] * 5)
+    assert here.buy().end == "NotSent"
+    left = elsewhere(here)
+    assert here.buy().end == "film"
+    here.process = left
+    assert here.collect(here.order().uuid(0)).end == "film"
+    assert here.billed == 1
+
+
+def test_a_lost_record_keeps_its_place_among_the_attempts():
+    script = [*[("videoInference", REFUSED)] * 2, ("videoInference", "null_data")]
+    here = story(*script, kind=ShyService, window=0.0, dedupe="none", latency=300.0)
+    assert [here.buy().end for _ in range(3)][-1] == "SubmissionUncertain"
+    here.process.end()
+    here.volume.drop(here.path(here.order().uuid(2)))
+    here.restart()
+    sends = here.sends
+    assert here.buy().end in {"film", "SubmissionUncertain"}
+    assert (here.sends, here.billed) == (sends, 1)
+
+
+def test_two_earlier_attempts_that_came_true_are_found_one_after_the_other():
+    latencies = iter([6000.0, 1000.0, 60.0, 60.0, 60.0])
+    script = [("job", "turns"), ("videoInference", None), *[("videoInference", "refused")] * 5]
+    here = story(*script, latency=lambda _task: next(latencies))
+    assert here.buy(patience=9_000.0).end == "TaskFailed"
+    assert here.buy().end == "NotSent"
+    left = elsewhere(here)
+    here.script(("job", "turns"), ("job", "fail"))
+    here.buy()
+    here.buy()
+    here.buy(patience=10.0)
+    here.process.end()
+    here.process = left
+    here.collect(here.order().uuid(2))
+    here.wait(5_000)
+    sends = here.sends
+    assert here.buy().end == "film"
+    assert here.sends == sends
+
+
+@pytest.mark.parametrize("fault", [None, "503"])
+def test_a_later_attempt_that_only_the_archive_shows_is_found(fault):
+    script = [*[("videoInference", "lost_before")] * 2, ("videoInference", REFUSED)]
+    here = story(*script, kind=ForgetfulService)
+    assert here.buy().end == "SubmissionUncertain"
+    left = elsewhere(here)
+    assert here.buy().end == "InsufficientCreditsError"
+    assert here.buy().end == "film"
+    here.process = left
+    here.wait(4_000)
+    here.script(("getTaskDetails", fault))
+    sends = here.sends
+    here.buy()
+    assert (here.sends, here.billed) == (sends, 1)
+
+
+def test_an_archive_that_fails_once_is_asked_again_before_another_machine_buys():
+    here = story(kind=ForgetfulService)
+    assert here.buy().end == "film"
+    here.wait(3_600)
+    elsewhere(here)
+    here.script(*[("getTaskDetails", None)] * 2, ("getTaskDetails", "503"))
+    here.buy()
+    assert (here.sends, here.billed) == (1, 1)
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2])
+def test_an_archive_that_fails_once_is_asked_again_about_an_earlier_attempt(answered):
+    here = story(*TURNS_THEN_REFUSED, kind=ForgetfulService, latency=400.0)
+    assert [here.buy().end for _ in range(2)] == ["TaskFailed", "InsufficientCreditsError"]
+    here.wait(3_000)
+    here.script(*[("getTaskDetails", None)] * answered, ("getTaskDetails", "503"))
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (2, 1)
+
+
+def test_a_failure_that_became_a_film_in_the_archive_alone_is_collected():
+    here = story(("job", "turns"), kind=ForgetfulService, latency=400.0)
+    assert here.buy().end == "TaskFailed"
+    here.wait(3_600)
+    assert here.collect(here.order().uuid(0)).end == "film"
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_an_earlier_attempt_is_found_under_the_key_that_made_it(collected):
+    here = story(*TURNS_THEN_REFUSED, latency=400.0)
+    assert [here.buy().end for _ in range(2)] == ["TaskFailed", "InsufficientCreditsError"]
+    here.wait(300)
+    if collected:
+        assert here.collect(here.order().uuid(0)).end == "film"
+    rotate(here)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (2, 1)
+
+
+def test_what_was_found_under_a_later_attempt_is_found_again_with_another_key():
+    here = story(*[("videoInference", "lost_before")] * 2, ("videoInference", REFUSED))
+    assert here.buy().end == "SubmissionUncertain"
+    left = elsewhere(here)
+    here.buy()
+    assert here.buy().end == "film"
+    here.process = left
+    assert here.buy().end == "film"
+    rotate(here)
+    asked = len(here.simulator.requests)
+    assert here.buy().end == "film"
+    assert (len(here.simulator.requests), here.billed) == (asked, 1)
+
+
+def test_an_expired_attempt_does_not_hide_the_film_of_an_earlier_one():
+    here = story(("job", "turns"), latency=400.0, retention=2_000.0)
+    assert here.buy().end == "TaskFailed"
+    assert here.buy(patience=20.0).end == "left"
+    here.restart()
+    here.wait(200)
+    assert here.collect(here.order().uuid(0)).end == "film"
+    here.wait(90_000)
+    assert "film" in {here.buy().end for _ in range(2)}
+
+
+def test_a_purchase_is_known_by_the_key_that_sent_it_not_by_the_one_that_wrote_it_down():
+    here = story(*[("videoInference", "refused")] * 5)
+    assert here.buy().end == "NotSent"
+    first = here.record().key_fingerprint
+    rotate(here)
+    record = here.buy().record
+    assert record.key_fingerprint == here.process.client.fingerprint(record.task_uuid)
+    assert record.key_fingerprint != first
+    assert here.record(record.task_uuid).state is State.COMMITTED
