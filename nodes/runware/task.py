@@ -198,12 +198,19 @@ class Purchase:
         return bool(sighting.successes or sighting.pending)
 
     async def _seen(self, task_uuid: str) -> Sighting:
-        """Ask for the state, and the archive where that shows no result."""
+        """Ask for the state, and the archive where that shows no result.
+
+        Of what has failed the archive may keep that it was accepted once: only its results count then.
+        """
         sighting = await self.ask_or_stop(task_uuid)
         if sighting.successes or sighting.pending:
             return sighting
         archived = await self.archived_patiently(task_uuid)
-        return archived if archived and (archived.proves or archived.conflict) else sighting
+        record = self.journal.get(task_uuid)
+        has_failed = sighting.failures or (record is not None and record.state is State.FAILED)
+        if archived and (archived.successes or (not has_failed and (archived.proves or archived.conflict))):
+            return archived
+        return sighting
 
     async def _find(self, task_uuid: str) -> Record:
         """Look for a purchase that this machine has no record of."""

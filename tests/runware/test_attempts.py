@@ -136,6 +136,23 @@ def test_a_failure_that_became_a_film_in_the_archive_alone_is_collected():
     assert here.collect(here.order().uuid(0)).end == "film"
 
 
+def test_a_failed_attempt_of_which_the_archive_keeps_the_acknowledgement_is_followed_by_another(monkeypatch):
+    here = story(("job", "fail"), latency=40.0)
+
+    ask = Service._details
+
+    def acknowledged(service, task, now):
+        (row,) = ask(service, task, now).data
+        accepted = {"taskType": "videoInference", "taskUUID": task["taskUUID"]}
+        return Answer([{**row, "response": {"data": [accepted]}}])
+
+    assert here.buy().end == "TaskFailed"
+    monkeypatch.setattr(Service, "_details", acknowledged)
+    sends = here.sends
+    here.buy(patience=30.0)
+    assert here.sends == sends + 1
+
+
 @pytest.mark.parametrize("collected", [False, True])
 def test_an_earlier_attempt_is_found_under_the_key_that_made_it(collected):
     here = story(*TURNS_THEN_REFUSED, latency=400.0)
