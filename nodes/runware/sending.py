@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
-from . import tell
+from . import attempts, tell
 from .client import Uncertain, service_error
 from .errors import NotSent, RateLimitError, ServerError, StorageError
 from .files import write_whole
@@ -43,8 +43,8 @@ async def exists(purchase: Purchase) -> bool:
     The archive comes first: its answer may take a while, and what is sent by must be young. May raise CameTrue.
     """
     task_uuid = purchase.record.task_uuid
-    await purchase.check_earlier()
-    archived = await purchase.archived_patiently(task_uuid)
+    await attempts.check_earlier(purchase)
+    archived = await purchase.archived_or_unclear(task_uuid)
     known = archived is not None and (archived.successes or archived.pending or archived.conflict)
     if not known and not (await purchase.ask_or_stop(task_uuid)).proves:
         return False
@@ -166,7 +166,7 @@ async def _mark_sending(purchase: Purchase) -> None:
     record = purchase.record
     fresh = not record.maybe_sent
     if fresh:
-        purchase.check_taken()
+        attempts.check_taken(purchase)
     budget = purchase.settings.daily_budget if fresh else None
     if budget is not None:
         while not purchase.journal.lock(BUDGET_LOCK_PLACE):  # noqa: ASYNC110  another process may hold it

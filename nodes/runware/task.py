@@ -14,32 +14,19 @@ import random
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from . import doubt, fetching, sending, tell, waiting
+from . import attempts, doubt, fetching, sending, tell, waiting
 from .client import Client, Uncertain
 from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .order import Order, Status, Timing
-from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Film, Record, State
+from .record import ENDED_BADLY, UNSENT, Film, Record, State
 from .verdict import Sighting, key_refused, look
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from .response import Row
     from .settings import Settings
-
-ATTEMPTS_MOST = 1_000
-ATTEMPTS_AHEAD = 2
-FOUND = "found"
-"""Evidence of a purchase that this machine has no record of."""
-
-
-class CameTrue(Exception):
-    """An attempt before this one has become a film, or is becoming one: nothing more is to be sent."""
-
-    def __init__(self, record: Record) -> None:
-        super().__init__(record.task_uuid)
-        self.record = record
 
 
 class Purchase:
@@ -91,94 +78,23 @@ class Purchase:
         order = self.wanted
         self.journal.open()
         async with self._alone(order.intent):
-            newest = self._newest_attempt(order) or self._attempt(order, 0)
-            self.status.task_uuid = newest.task_uuid
-            if newest.state not in TAKEN - {State.EXPIRED}:
-                newest = self._taken_earlier(order, newest) or newest
-            seen_again = newest.state in ENDED_BADLY and await self._seen_again(newest)
-            if newest.state in ENDED_BADLY and not seen_again:
-                newest = self._attempt(order, newest.attempt + 1, earlier=[*_earlier(order, newest), newest.task_uuid])
-            if newest.state in UNSENT | UNCLEAR:
-                newest = await self._made_elsewhere(order, newest.attempt) or newest
+            record, seen_again = await attempts.choose(self)
             while True:
                 try:
-                    return await self._resume(newest, seen_again=seen_again)
-                except CameTrue as earlier:  # each is before the last
-                    newest, seen_again = earlier.record, True
+                    return await self._resume(record, seen_again=seen_again)
+                except attempts.CameTrue as earlier:  # each is before the last
+                    record, seen_again = earlier.record, True
 
     async def collect(self, task_uuid: str) -> Record:
         """Bring an earlier purchase to its films by its task UUID. Never sends one."""
         self.journal.open()
         self.status.task_uuid = task_uuid
         known = self.journal.get(task_uuid)
-        record = known or await self._find(task_uuid)
-        seen_again = record.state in ENDED_BADLY | UNSENT and await self._seen_again(record)
+        record = known or await attempts.find(self, task_uuid)
+        seen_again = record.state in ENDED_BADLY | UNSENT and await attempts.seen_again(self, record)
         return await self._resume(record, seen_again=seen_again)
 
-    # Choosing the attempt
-
-    def _newest_attempt(self, order: Order) -> Record | None:
-        """Find the newest attempt at an order.
-
-        The journal's own index comes first, so that a purchase is found again after the key was changed; the UUIDs
-        this key derives come second, so that it is found again after the index was lost.
-        """
-        last = self.journal.newest_attempt(order.intent)
-        if last is not None and not last.updated_at:  # it stands for a record that is lost, and does not say which
-            last.attempt = next((n for n in range(ATTEMPTS_MOST) if order.uuid(n) == last.task_uuid), last.attempt)
-        for attempt in range(last.attempt + 1 if last else 0, ATTEMPTS_MOST):
-            record = self.journal.get(order.uuid(attempt))
-            if record is None:
-                break
-            record.attempt = attempt
-            last = record
-        return last
-
-    def _taken_earlier(self, order: Order, record: Record) -> Record | None:
-        """Find an attempt before this one that the service took after all: its film is wanted, not another one."""
-        for task_uuid in reversed(_earlier(order, record)):
-            earlier = self.journal.get(task_uuid)
-            if earlier is not None and earlier.state in TAKEN - {State.EXPIRED}:
-                return earlier
-        return None
-
-    def check_taken(self) -> None:
-        """Look into the journal, at the last moment: whoever collects an earlier attempt may have revived it."""
-        earlier = self._taken_earlier(self.wanted, self.record)
-        if earlier is not None:
-            raise CameTrue(earlier)
-
-    async def check_earlier(self) -> None:
-        """Ask, before anything is sent, whether an earlier attempt has become a film, or is becoming one.
-
-        The service may have changed its mind, or another machine have sent what was refused here. Raises CameTrue.
-        """
-        order = self.wanted
-        names = _earlier(order, self.record)
-        sightings = await asyncio.gather(*(self._seen(each) for each in names))
-        for attempt, (task_uuid, sighting) in reversed(list(enumerate(zip(names, sightings)))):  # noqa: B905  3.10
-            if sighting.successes or sighting.pending or sighting.conflict:
-                raise CameTrue(self.journal.get(task_uuid) or self._attempt(order, attempt, found=True))
-
-    async def _made_elsewhere(self, order: Order, attempt: int) -> Record | None:
-        """Find a later attempt that another machine has made, or a journal since lost; asking is free.
-
-        Only the counter of refusals and failures can differ between two machines, and by little.
-        """
-        later = range(attempt + 1, attempt + 1 + ATTEMPTS_AHEAD)
-        sightings = await asyncio.gather(*(self._seen(order.uuid(each)) for each in later))
-        for each, sighting in zip(later, sightings):  # noqa: B905  3.10
-            if sighting.successes or sighting.pending:
-                return self._attempt(order, each, found=True)
-        return None
-
-    def _attempt(self, order: Order, attempt: int, *, found: bool = False, earlier: list[str] | None = None) -> Record:
-        """Begin the record of an attempt; what was `found` at the service is never sent, whatever it says next."""
-        record = Record(task_uuid=order.uuid(attempt), attempt=attempt, created_at=self.journal.clock())
-        record.earlier = earlier or []
-        if found:
-            record.state, record.accepted_at, record.evidence = State.ACCEPTED, record.created_at, FOUND
-        return record
+    # From state to state
 
     def _complete(self, record: Record, order: Order, attempt: int) -> None:
         """Fill in what a record put aside as unreadable, or made by `collect`, does not say."""
@@ -192,36 +108,6 @@ class Purchase:
         record.price = record.price or (None if order.price is None else str(order.price))
         record.key_fingerprint = record.key_fingerprint or self.client.fingerprint(record.task_uuid)
 
-    async def _seen_again(self, record: Record) -> bool:
-        """Ask, for free, whether an attempt that ended badly, or was not sent from here, has become a result."""
-        sighting = await self._seen(record.task_uuid)
-        return bool(sighting.successes or sighting.pending)
-
-    async def _seen(self, task_uuid: str) -> Sighting:
-        """Ask for the state, and the archive where that shows no result.
-
-        Of what has failed the archive may keep that it was accepted once: only its results count then.
-        """
-        sighting = await self.ask_or_stop(task_uuid)
-        if sighting.successes or sighting.pending:
-            return sighting
-        archived = await self.archived_patiently(task_uuid)
-        record = self.journal.get(task_uuid)
-        has_failed = sighting.failures or (record is not None and record.state is State.FAILED)
-        if archived and (archived.successes or (not has_failed and (archived.proves or archived.conflict))):
-            return archived
-        return sighting
-
-    async def _find(self, task_uuid: str) -> Record:
-        """Look for a purchase that this machine has no record of."""
-        sighting = await self._seen(task_uuid)
-        if not (sighting.successes or sighting.pending):
-            raise tell.unknown_task(task_uuid, sighting.failures)
-        now = self.journal.clock()
-        return Record(task_uuid=task_uuid, state=State.ACCEPTED, created_at=now, accepted_at=now, evidence=FOUND)
-
-    # From state to state
-
     async def _resume(self, record: Record, *, seen_again: bool) -> Record:
         """Go on with a record, alone and from what it says by then."""
         self.record = record
@@ -231,7 +117,7 @@ class Purchase:
             self.record = known or record
             if self.order is not None:
                 self._complete(self.record, self.order, record.attempt)
-                if known is None and self.record.evidence == FOUND:
+                if known is None and self.record.evidence == attempts.FOUND:
                     self.journal.put(self.record)
                     known = self.record
                 self._index(known)
@@ -332,14 +218,30 @@ class Purchase:
 
     async def ask_or_stop(self, task_uuid: str) -> Sighting:
         """Ask before anything is spent; without a clear answer nothing is."""
-        for wait in (1.0, 2.0, None):
-            sighting = await self.ask(task_uuid)
-            if sighting is not None and (sighting.proves or sighting.denies):
-                self._clean_at = asyncio.get_running_loop().time()
-                return sighting
-            if wait is not None:
-                await asyncio.sleep(wait)
-        raise tell.unreachable("the service gave no clear answer", self.status.task_uuid or task_uuid)
+        sighting = await _patiently(self.ask, task_uuid)
+        if sighting is None or not (sighting.proves or sighting.denies):
+            raise tell.unreachable("the service gave no clear answer", self.status.task_uuid or task_uuid)
+        self._clean_at = asyncio.get_running_loop().time()
+        return sighting
+
+    async def archived_or_unclear(self, task_uuid: str) -> Sighting | None:
+        """Ask the archive for a clear answer. It is the second witness: without its word the first one's stands."""
+        return await _patiently(self.archived, task_uuid)
+
+    async def seen(self, task_uuid: str) -> Sighting:
+        """Ask for the state, and the archive where that shows no result.
+
+        Of what has failed the archive may keep that it was accepted once: only its results count then.
+        """
+        sighting = await self.ask_or_stop(task_uuid)
+        if sighting.successes or sighting.pending:
+            return sighting
+        archived = await self.archived_or_unclear(task_uuid)
+        record = self.journal.get(task_uuid)
+        has_failed = sighting.failures or (record is not None and record.state is State.FAILED)
+        if archived and (archived.successes or (not has_failed and (archived.proves or archived.conflict))):
+            return archived
+        return sighting
 
     @property
     def just_asked(self) -> bool:
@@ -352,15 +254,6 @@ class Purchase:
             return look(await self.client.details(task_uuid), task_uuid)
         except (NotSent, Uncertain):
             return None
-
-    async def archived_patiently(self, task_uuid: str) -> Sighting | None:
-        """Ask the archive up to three times for a clear answer. Without one it stays a question that polls answer."""
-        for wait in (1.0, 2.0, None):
-            sighting = await self.archived(task_uuid)
-            if wait is None or (sighting is not None and (sighting.proves or sighting.denies or sighting.conflict)):
-                return sighting
-            await asyncio.sleep(wait)
-        raise AssertionError
 
     def keep(self, rows: list[Row]) -> None:
         """Write new results down, addresses first: a paid result must not be lost before its download."""
@@ -392,9 +285,14 @@ class Purchase:
         self.journal.put(self.record)
 
 
-def _earlier(order: Order, record: Record) -> list[str]:
-    """Name the attempts before this one, oldest first: as they were named, by whichever key."""
-    return record.earlier or [order.uuid(attempt) for attempt in range(record.attempt)]
+async def _patiently(ask: Callable[[str], Awaitable[Sighting | None]], task_uuid: str) -> Sighting | None:
+    """Ask up to three times for a clear answer; give the last one, whatever it is."""
+    for wait in (1.0, 2.0):
+        sighting = await ask(task_uuid)
+        if sighting is not None and sighting.is_clear:
+            return sighting
+        await asyncio.sleep(wait)
+    return await ask(task_uuid)
 
 
 def _film_name(row: Row) -> str:

@@ -94,6 +94,11 @@ class Sighting:
         """Whether the service answered, whole and clear, without a trace of the task."""
         return not self.proves and not self.conflict and (self.empty or self.lost)
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether the answer says something of the task, be it that there is none."""
+        return self.proves or self.denies or self.conflict
+
 
 def look(answer: Answer, task_uuid: str) -> Sighting:
     """Read an answer to getResponse (or getTaskDetails): matched by UUID, never by position or status alone.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from kling.nodes.runware import sending
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.service import Answer, Service
 
@@ -199,3 +200,93 @@ def test_a_purchase_is_known_by_the_key_that_sent_it_not_by_the_one_that_wrote_i
     assert record.key_fingerprint == here.process.client.fingerprint(record.task_uuid)
     assert record.key_fingerprint != first
     assert here.record(record.task_uuid).state is State.COMMITTED
+
+
+def test_a_purchase_in_doubt_is_not_sent_again_when_another_machine_made_a_later_attempt():
+    """World 11554: ours never arrived, theirs was refused and then bought; an hour later ours was sent once more."""
+    here = story(*[("videoInference", "lost_before")] * 2, ("videoInference", REFUSED))
+    assert here.buy().end == "SubmissionUncertain"
+    left = elsewhere(here)
+    assert here.buy().end == "InsufficientCreditsError"
+    assert here.buy().end == "film"
+    here.process = left
+    here.wait(4_000.0)
+    sends, outcome = here.sends, here.buy()
+    assert outcome.end == "film"
+    assert outcome.record.evidence == "found"
+    assert here.sends == sends
+    assert here.billed == 1
+    assert len(here.films()) == 1
+
+
+def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_true():
+    """World 76608: ours was refused and then in doubt, theirs was bought; hours later ours was sent once more."""
+    here = story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)
+    assert here.buy().end == "InsufficientCreditsError"
+    assert here.buy().end == "SubmissionUncertain"
+    left = elsewhere(here)
+    assert here.buy().end == "film"
+    here.process = left
+    here.wait(4_000.0)
+    sends = here.sends
+    assert here.buy().end == "film"
+    asked = len(here.simulator.requests)
+    assert here.buy().end == "film"
+    assert len(here.simulator.requests) == asked
+    assert (here.sends, here.billed, len(here.films())) == (sends, 1, 1)
+
+
+def test_what_was_never_sent_is_not_when_another_machine_made_a_later_attempt():
+    """World 221536: ours was recorded and not sent, theirs was refused and then bought; an hour later ours was sent."""
+    unsent = [("videoInference", "refused")] * 5
+    here = story(*unsent, ("videoInference", REFUSED))
+    assert here.buy().end == "NotSent"
+    left = elsewhere(here)
+    assert here.buy().end == "InsufficientCreditsError"
+    assert here.buy().end == "film"
+    here.process = left
+    sends = here.sends
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed, len(here.films())) == (sends, 1, 1)
+
+
+def test_an_attempt_that_somebody_collects_meanwhile_is_waited_for_not_followed_by_another(monkeypatch):
+    """World 213456: KlingFetchVideo heard that the failed render runs, just before the next attempt was sent."""
+    here = story(("videoInference", REFUSED))
+    assert here.buy().end == "InsufficientCreditsError"
+    sends, ask = here.sends, sending.exists
+
+    async def collected_meanwhile(purchase):
+        found = await ask(purchase)
+        earlier = here.record()
+        earlier.move(State.ACCEPTED)
+        purchase.journal.put(earlier)
+        return found
+
+    monkeypatch.setattr(sending, "exists", collected_meanwhile)
+    here.buy(patience=60.0)
+    assert here.sends == sends
+    assert here.process.journal.of_intent(here.order().intent) == here.order().uuid(0)
+
+
+def test_a_film_that_a_failure_became_is_given_in_place_of_another_attempt():
+    here = story(("job", "turns"), ("videoInference", None), ("videoInference", REFUSED), latency=400.0)
+    assert here.buy().end == "TaskFailed"
+    assert here.buy().end == "InsufficientCreditsError"
+    here.wait(300)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed, len(here.films())) == (2, 1, 1)
+
+
+def test_what_another_machine_bought_after_a_refusal_is_found_under_its_later_attempt():
+    """World 200328: refused there and bought again; here the first attempt's UUID was free, and was bought as well."""
+    here = story(("videoInference", REFUSED))
+    here.buy()
+    here.buy()
+    here.volume.names.clear()
+    here.volume.durable.clear()
+    here.restart()
+    outcome = here.buy()
+    assert outcome.end == "film"
+    assert outcome.record.attempt == 1
+    assert here.billed == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kling.nodes.runware import errors, sending
+from kling.nodes.runware import errors
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault
 
@@ -409,20 +409,6 @@ def test_a_uuid_collects_what_another_machine_bought():
     assert story.sends == 1
 
 
-def test_what_another_machine_bought_after_a_refusal_is_found_under_its_later_attempt():
-    """World 200328: refused there and bought again; here the first attempt's UUID was free, and was bought as well."""
-    story = Story(("videoInference", {"kind": "status", "status": 402}))
-    story.buy()
-    story.buy()
-    story.volume.names.clear()
-    story.volume.durable.clear()
-    story.restart()
-    outcome = story.buy()
-    assert outcome.end == "film"
-    assert outcome.record.attempt == 1
-    assert story.billed == 1
-
-
 def test_collecting_three_results_of_another_machine_waits_for_all_of_them():
     story = Story()
     kind = Kind(results=3)
@@ -480,76 +466,6 @@ def test_two_processes_with_one_state_folder_share_one_purchase():
     assert story.billed == 1
 
 
-def test_a_purchase_in_doubt_is_not_sent_again_when_another_machine_made_a_later_attempt():
-    """World 11554: ours never arrived, theirs was refused and then bought; an hour later ours was sent once more."""
-    story = Story(*[("videoInference", "lost_before")] * 2, ("videoInference", {"kind": "status", "status": 402}))
-    assert story.buy().end == "SubmissionUncertain"
-    here, there = story.process, Volume(story.volume.clock, story.loop.time)
-    story.process = Process(story, there, story.key, window=20.0)
-    assert story.buy().end == "InsufficientCreditsError"
-    assert story.buy().end == "film"
-    story.process = here
-    story.wait(4_000.0)
-    sends, outcome = story.sends, story.buy()
-    assert outcome.end == "film"
-    assert outcome.record.evidence == "found"
-    assert story.sends == sends
-    assert story.billed == 1
-    assert len(story.films()) == 1
-
-
-def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_true():
-    """World 76608: ours was refused and then in doubt, theirs was bought; hours later ours was sent once more."""
-    story = Story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)
-    assert story.buy().end == "InsufficientCreditsError"
-    assert story.buy().end == "SubmissionUncertain"
-    here, there = story.process, Volume(story.volume.clock, story.loop.time)
-    story.process = Process(story, there, story.key, window=20.0)
-    assert story.buy().end == "film"
-    story.process = here
-    story.wait(4_000.0)
-    sends = story.sends
-    assert story.buy().end == "film"
-    asked = len(story.simulator.requests)
-    assert story.buy().end == "film"
-    assert len(story.simulator.requests) == asked
-    assert (story.sends, story.billed, len(story.films())) == (sends, 1, 1)
-
-
-def test_what_was_never_sent_is_not_when_another_machine_made_a_later_attempt():
-    """World 221536: ours was recorded and not sent, theirs was refused and then bought; an hour later ours was sent."""
-    unsent = [("videoInference", "refused")] * 5
-    story = Story(*unsent, ("videoInference", REFUSED))
-    assert story.buy().end == "NotSent"
-    here, there = story.process, Volume(story.volume.clock, story.loop.time)
-    story.process = Process(story, there, story.key, window=20.0)
-    assert story.buy().end == "InsufficientCreditsError"
-    assert story.buy().end == "film"
-    story.process = here
-    sends = story.sends
-    assert story.buy().end == "film"
-    assert (story.sends, story.billed, len(story.films())) == (sends, 1, 1)
-
-
-def test_an_attempt_that_somebody_collects_meanwhile_is_waited_for_not_followed_by_another(monkeypatch):
-    """World 213456: KlingFetchVideo heard that the failed render runs, just before the next attempt was sent."""
-    story = Story(("videoInference", REFUSED))
-    assert story.buy().end == "InsufficientCreditsError"
-    sends, ask = story.sends, sending.exists
-
-    async def collected_meanwhile(purchase):
-        found = await ask(purchase)
-        earlier = story.record()
-        earlier.move(State.ACCEPTED)
-        purchase.journal.put(earlier)
-        return found
-
-    monkeypatch.setattr(sending, "exists", collected_meanwhile)
-    story.buy(patience=60.0)
-    assert story.sends == sends
-    assert story.process.journal.of_intent(story.order().intent) == story.order().uuid(0)
-
-
 def test_a_lost_record_is_as_old_as_the_last_send_not_as_the_first():
     """World 128723: sent again after an hour, its record deleted, and a minute later sent once more."""
     lost = (("videoInference", "lost_before"), ("videoInference", "null_data"))
@@ -577,15 +493,6 @@ def test_nothing_is_sent_by_an_answer_that_grew_old_while_the_archive_was_asked(
     story.script(("getTaskDetails", None), ("getTaskDetails", "lost_before"), ("mediaStorage", "lost_before"))
     assert story.buy(kind).end == "film"
     assert (story.sends, story.billed) == (1, 1)
-
-
-def test_a_film_that_a_failure_became_is_given_in_place_of_another_attempt():
-    story = Story(("job", "turns"), ("videoInference", None), ("videoInference", REFUSED), latency=400.0)
-    assert story.buy().end == "TaskFailed"
-    assert story.buy().end == "InsufficientCreditsError"
-    story.wait(300)
-    assert story.buy().end == "film"
-    assert (story.sends, story.billed, len(story.films())) == (2, 1, 1)
 
 
 def test_a_damaged_film_is_fetched_again_never_bought_again():

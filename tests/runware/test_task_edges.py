@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 
 import pytest
-from kling.nodes.runware import errors
+from kling.nodes.runware import attempts, errors
 from kling.nodes.runware.journal import UUID_PATTERN, lock_place
 from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import Record, State
@@ -40,7 +40,7 @@ def test_the_newest_attempt_is_the_last_of_those_that_follow_the_index(indexed):
     for attempt in (indexed, indexed + 1):
         journal.put(Record(task_uuid=order.uuid(attempt), attempt=attempt))
     journal.put_intent(order.intent, order.uuid(indexed))
-    assert purchase_of(story)._newest_attempt(order).attempt == indexed + 1
+    assert attempts._newest(purchase_of(story)).attempt == indexed + 1
 
 
 def test_a_second_attempt_looks_for_later_ones_as_the_first_does():
