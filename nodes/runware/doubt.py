@@ -33,10 +33,12 @@ async def resolve(purchase: Purchase) -> None:
         return
     if _seconds_to_repeat(purchase) is not None:
         return
+    if not purchase.has_its_key:
+        raise tell.held_by_other_key(record)
     if seen.clean >= timing.clean_probes and seen.archive_clean and _has_settled(purchase):
         await _send_again(purchase)
         return
-    raise tell.held(record, purchase.held_because, purchase.journal.clock(), timing.settle)
+    raise tell.held(record, purchase.held_because, _seconds_to_settle(purchase))
 
 
 async def _send_again(purchase: Purchase) -> None:
@@ -78,17 +80,23 @@ def _seconds_to_repeat(purchase: Purchase) -> float | None:
 
 
 def _has_settled(purchase: Purchase) -> bool:
-    """Whether every earlier copy would have ended, and its end could still be seen; by both clocks.
+    """Whether every earlier copy would have ended, and its end could still be seen."""
+    seconds = _seconds_to_settle(purchase)
+    return purchase.order is not None and seconds is not None and seconds <= 0
 
-    The one can be set, the other begins anew with the machine: only then does the first count alone.
+
+def _seconds_to_settle(purchase: Purchase) -> float | None:
+    """How long until every earlier copy would have ended; None when its end could no longer be seen then.
+
+    By both clocks: the one can be set, the other begins anew with the machine; only then does the first count alone.
     """
-    last, up = purchase.record.last_sent_at, purchase.record.last_sent_uptime
-    if purchase.order is None or last is None:
-        return False
+    last, up, timing = purchase.record.last_sent_at, purchase.record.last_sent_uptime, purchase.timing
+    if last is None:
+        return None
     ages = [purchase.journal.clock() - last]
     if up is not None and up <= purchase.journal.uptime():
         ages.append(purchase.journal.uptime() - up)
-    return purchase.timing.settle <= min(ages) and max(ages) <= purchase.timing.settle_latest
+    return timing.settle - min(ages) if max(ages) <= timing.settle_latest else None
 
 
 @dataclass

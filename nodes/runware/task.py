@@ -73,6 +73,11 @@ class Purchase:
             raise AssertionError("a purchase without an order cannot be sent")
         return self.order
 
+    @property
+    def has_its_key(self) -> bool:
+        """Whether it was sent with the present key. Another one's account may not see it, nor refuse a copy of it."""
+        return self.record.key_fingerprint in {"", self.client.fingerprint(self.record.task_uuid)}
+
     async def run(self) -> Record:
         """Bring the order to its films: from wherever its newest attempt stands."""
         order = self.wanted

@@ -33,16 +33,29 @@ def billed(record: Record) -> str:
     )
 
 
-def held(record: Record, why: str, now: float, settle: float) -> KlingError:
-    """It was sent, and nobody knows whether it arrived."""
-    minutes = max(1, round((settle - (now - (record.last_sent_at or now))) / 60))
-    later = f" From {minutes} min on, it is sent again by itself if the service has never seen it." if settle else ""
+def held(record: Record, why: str, seconds: float | None) -> KlingError:
+    """It was sent, and nobody knows whether it arrived; in so many `seconds` that can be known, or never."""
+    later = "If my.runware.ai does not show it either, raise take to buy it anew, knowingly."
+    if seconds is not None:
+        minutes = max(1, round(seconds / 60))
+        later = f"From {minutes} min on, it is sent again by itself if the service has never seen it."
+        later += " Raise take only to buy another film knowingly."
     because = f": {why}" if why else ""
     return errors.SubmissionUncertain(
         f"The request was sent, and no clear answer came back{because.rstrip('.')}.",
         billing=BILLING_UNKNOWN,
         task_uuid=record.task_uuid,
-        next_step=f"Run again in a minute.{later} Raise take only to buy another film knowingly.",
+        next_step=f"Run again in a minute. {later}",
+    )
+
+
+def held_by_other_key(record: Record) -> KlingError:
+    """It was sent with another key, whose account alone may know whether it arrived."""
+    return errors.SubmissionUncertain(
+        "The request was sent with another API key, no clear answer came back, and the present key cannot see it.",
+        billing=BILLING_UNKNOWN,
+        task_uuid=record.task_uuid,
+        next_step="Set the earlier key and run again, or raise take to buy it with this one, knowingly.",
     )
 
 

@@ -95,7 +95,7 @@ async def _give_up_lost(purchase: Purchase, watch: Watch) -> None:
     if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
         raise tell.no_address(record)
     silent = watch.lasted(watch.silent_since, timing.lost_patience)
-    if silent and record.key_fingerprint not in {"", purchase.client.fingerprint(record.task_uuid)}:
+    if silent and not purchase.has_its_key:
         raise tell.other_key(record)
     age = purchase.journal.clock() - (record.accepted_at or 0.0)
     if not (watch.lasted(watch.lost_since, timing.lost_patience) or (silent and age >= timing.settle)):

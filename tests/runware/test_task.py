@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from kling.nodes.runware import errors
 from kling.nodes.runware.record import State
-from kling.nodes.runware.simulator import Fault
+from kling.nodes.runware.simulator import Fault, Faults
 
 from world.disk import Volume
 from world.orders import REFERENCE, REFERENCE_BYTES, Kind
 from world.process import Process
-from world.story import Story
+from world.story import KEY, Story
 from world.weather import ShyService
 
 LOST_AFTER = ("lost_after", "reset_after", "504 after", "502 after html", "503 after", "500 after empty", "408 after",
@@ -100,8 +100,45 @@ def test_after_half_a_day_seeing_nothing_proves_nothing():
     story = Story(("videoInference", "lost_before"), window=0.0)
     story.buy()
     story.wait(50_000)
-    assert story.buy().end == "SubmissionUncertain"
+    error = story.buy().error
+    assert isinstance(error, errors.SubmissionUncertain)
+    assert "sent again" not in str(error)
+    assert "my.runware.ai" in str(error)
     assert story.sends == 1
+
+
+def in_doubt_though_it_arrived():
+    before_and_after = [None] * 3 + ["503"] * 9
+    questions = [(channel, fault) for channel in ("getResponse", "getTaskDetails") for fault in before_and_after]
+    story = Story(("videoInference", "lost_after"), *questions, window=0.0)
+    assert story.buy().end == "SubmissionUncertain"
+    return story
+
+
+def test_what_is_in_doubt_is_sent_again_by_the_key_that_sent_it_alone():
+    story = in_doubt_though_it_arrived()
+    story.simulator.key, story.simulator.faults = None, Faults()
+    service = story.simulator.service
+    mine, (service.jobs, service.last) = (service.jobs, service.last), ({}, {})  # as another account sees it
+    story.restart(key="a-key-of-another-account")
+    story.wait(4_000)
+    error = story.buy().error
+    assert isinstance(error, errors.SubmissionUncertain)
+    assert "another API key" in str(error)
+    assert story.sends == 1
+    service.jobs, service.last = mine
+    story.restart(key=KEY)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (1, 1)
+
+
+def test_what_is_in_doubt_is_seen_with_the_next_key_of_the_account():
+    story = in_doubt_though_it_arrived()
+    story.simulator.key, story.simulator.faults = "the-next-key-of-this-account", Faults()
+    story.restart(key="the-next-key-of-this-account")
+    story.wait(4_000)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (1, 1)
 
 
 def test_a_silent_archive_is_needed_beside_silent_polls_before_a_repeat():

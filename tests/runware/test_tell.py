@@ -16,7 +16,9 @@ def record(state=State.ACCEPTED, *, price="0.42", costs=(), failures=()):
 
 
 ENDS = {
-    "held": tell.held(record(State.HELD), "the connection broke", 1_300.0, 3_600.0),
+    "held": tell.held(record(State.HELD), "the connection broke", 3_300.0),
+    "held for ever": tell.held(record(State.HELD), "", None),
+    "held by another key": tell.held_by_other_key(record(State.HELD)),
     "not sent": tell.not_sent(record(State.INTENT)),
     "unreachable": tell.unreachable("no answer", UUID),
     "never sent": tell.never_sent(record(State.INTENT)),
@@ -50,7 +52,8 @@ def test_every_end_names_the_task_and_the_next_step_in_few_words(error):
 
 def test_each_end_says_what_is_true_of_the_money():
     says = {name: str(error) for name, error in ENDS.items()}
-    assert errors.BILLING_UNKNOWN in says["held"]
+    for name in ("held", "held for ever", "held by another key"):
+        assert errors.BILLING_UNKNOWN in says[name]
     for name in ("not sent", "never sent", "account refused", "rejected"):
         assert "Not billed." in says[name]
     assert "Billed $0.42." in says["not saved"]
@@ -62,7 +65,7 @@ def test_each_end_says_what_is_true_of_the_money():
 
 def test_a_held_purchase_says_when_it_sends_itself_again():
     assert "From 55 min on" in str(ENDS["held"])
-    assert "sent again" not in str(tell.held(record(State.HELD), "", 1_300.0, 0.0))
+    assert "sent again" not in str(ENDS["held for ever"])
 
 
 def test_what_was_billed_is_told_as_reported_as_planned_or_as_unknown():
