@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import email.utils
+import errno
+import hashlib
 import json
 import logging
 import re
@@ -105,11 +107,14 @@ class Client:
         for client in (self._questions, self._submissions, self._files):
             await client.aclose()
 
-    async def submit(self, disk: Disk, body: Path, size: int, *, seconds: float | None = None) -> Answer:
+    async def submit(
+        self, disk: Disk, body: Path, size: int, *, sha256: str = "", seconds: float | None = None
+    ) -> Answer:
         """Send one purchase: the file `body` as it is, `size` bytes, on a fresh connection.
 
-        After `seconds` it is given up; by default after as long as a slow line needs. Raises NotSent when no
-        connection was made, Uncertain when the bytes may have arrived, OSError when the file cannot be read.
+        A file that is not what `sha256` says never leaves whole, so that nobody can act on it. After `seconds` it is
+        given up; by default after as long as a slow line needs. Raises NotSent when no connection was made, Uncertain
+        when the bytes may have arrived, OSError when the file cannot be read or is damaged.
         """
         limit = CONNECT_SECONDS + size / SLOWEST_UPLOAD + SEND_SECONDS if seconds is None else seconds
         timeout = httpx.Timeout(
@@ -118,7 +123,7 @@ class Client:
             write=min(SEND_SECONDS, limit),
             pool=None,
         )
-        request = self._request(_pieces(disk, body), timeout, size)
+        request = self._request(_pieces(disk, body, sha256), timeout, size)
         return await self._exchange(self._submissions, request, limit)
 
     async def ask(self, task_uuid: str) -> Answer:
@@ -292,11 +297,18 @@ def _as_base64(disk: Disk, path: Path) -> str:
         return base64.b64encode(file.read()).decode("ascii")
 
 
-async def _pieces(disk: Disk, path: Path) -> AsyncIterator[bytes]:
-    file = disk.open(path)
+async def _pieces(disk: Disk, path: Path, sha256: str = "") -> AsyncIterator[bytes]:
+    """Read a file; the last piece waits until the whole is known to be right."""
+    file, digest, last = disk.open(path), hashlib.sha256(), b""
     try:
         while piece := file.read(CHUNK_BYTES):
-            yield piece
+            if last:
+                yield last
+            digest.update(piece)
+            last = piece
+        if sha256 and digest.hexdigest() != sha256:
+            raise OSError(errno.EIO, "the prepared request is damaged")
+        yield last
     finally:
         file.close()
 

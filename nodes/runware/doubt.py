@@ -43,8 +43,7 @@ async def resolve(purchase: Purchase) -> None:
 
 async def _send_again(purchase: Purchase) -> None:
     """Send once more after the settle window: no earlier copy exists, so this is a first send again."""
-    if not sending.is_spooled(purchase):
-        await sending.spool(purchase, await sending.upload(purchase))
+    await sending.spool(purchase, await sending.upload(purchase))
     if not await sending.exists(purchase):
         purchase.record.maybe_sent = False
         await sending.send(purchase)

@@ -140,7 +140,11 @@ async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
     purchase.status.words = "sending"
     try:
         answer = await purchase.client.submit(
-            disk, purchase.journal.path(record.task_uuid, "body"), record.body_size, seconds=seconds
+            disk,
+            purchase.journal.path(record.task_uuid, "body"),
+            record.body_size,
+            sha256=record.body_sha256,
+            seconds=seconds,
         )
     except NotSent as error:
         _unsent(purchase, str(error), earlier=earlier)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import hashlib
 import json
 import logging
 from pathlib import Path
@@ -59,6 +60,25 @@ def test_a_purchase_leaves_as_its_spooled_bytes_with_the_key_in_one_header(tmp_p
     assert request.headers["accept-encoding"] == "identity"
     assert str(request.url) == "https://api.runware.ai/v1"
     assert KEY not in str(request.url)
+
+
+@pytest.mark.parametrize("length", [40, 600_000])
+def test_a_damaged_request_never_leaves_whole(tmp_path, length):
+    left = []
+
+    async def take(request):
+        async for piece in request.stream:
+            left.append(piece)  # noqa: PERF401  the stream is to break
+        return httpx.Response(200, json={"data": []})
+
+    class Line(httpx.AsyncBaseTransport):
+        handle_async_request = staticmethod(take)
+
+    (tmp_path / "body").write_bytes(b" " * length)
+    recorded = hashlib.sha256(b"x" * length).hexdigest()
+    with pytest.raises(OSError, match="damaged"):
+        run(Client(KEY, transport=Line()).submit(Disk(), tmp_path / "body", length, sha256=recorded))
+    assert sum(map(len, left)) < length
 
 
 def test_a_copy_gets_no_more_time_than_it_is_given(tmp_path):

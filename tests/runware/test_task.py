@@ -96,6 +96,17 @@ def test_after_the_settle_window_a_send_that_nobody_saw_is_repeated():
     assert (story.sends, story.billed) == (2, 1)
 
 
+def test_a_prepared_request_that_was_damaged_is_never_sent_but_made_anew():
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    story.buy()
+    body = story.path(story.order().uuid(0), "body")
+    story.volume.put(body, b"x" * len(story.volume.names[body].data))
+    story.wait(4_000)
+    assert story.buy().end == "film"
+    assert len(story.posts) == 2
+    assert story.posts[0] == story.posts[1]
+
+
 def test_after_half_a_day_seeing_nothing_proves_nothing():
     story = Story(("videoInference", "lost_before"), window=0.0)
     story.buy()

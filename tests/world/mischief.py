@@ -1,4 +1,4 @@
-"""What users and fate do to a world between two presses of Run."""
+"""What users and fate do to a world, between two presses of Run or during one."""
 
 from __future__ import annotations
 
