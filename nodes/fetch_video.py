@@ -15,7 +15,7 @@ from comfy_api.latest import InputImpl, io, ui
 from . import beside, graph, host
 from .compat import known
 from .labels import label
-from .runware.errors import InputError, KlingError, StorageError, not_connectable
+from .runware.errors import InputError, KlingError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
 from .runware.places import check_output, filename_prefix
 from .sockets import KlingTask
@@ -157,8 +157,7 @@ def _results(
         for source, each, info, about in zip(sources, record.films, infos, abouts, strict=True)
     ]
     if record.deliveries != known_deliveries:
-        with contextlib.suppress(StorageError):  # forgetting where a copy lies costs only another copy
-            journal.put(record)
+        journal.remember_deliveries(record)
     _check_together(infos, wanted)
     return [
         _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled)

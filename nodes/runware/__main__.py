@@ -149,7 +149,9 @@ def _show(given: argparse.Namespace, journal: Journal) -> None:
     for name, value in about.items():
         about[name] = _moment(value) if name.endswith("_at") and value else value
     about["billed"] = record.billed
-    about["films_here"] = [str(journal.films / film.file) for film in record.films if film.file]
+    about["films_here"] = [
+        str(journal.films / film.file) for film in record.films if film.file and (journal.films / film.file).is_file()
+    ]
     _say(json.dumps(about, indent=2, ensure_ascii=False))
 
 
@@ -233,7 +235,7 @@ def _prune(given: argparse.Namespace, journal: Journal) -> None:
     if given.really:
         journal.tidy()
         for record in old:
-            _remove(journal, record, whole=record in unpaid)
+            _remove(journal, record.task_uuid, before)
     verb = "Removed" if given.really else "Would remove"
     films, records = _counted(len(kept), "kept film"), _counted(len(unpaid), "record")
     _say(f"{verb} {films} ({room / 2**20:.1f} MiB) and {records} of what was never billed, older than "
@@ -267,17 +269,25 @@ def _is_there(entry: dict[str, Any]) -> bool:
     return path.is_file() and path.stat().st_size == entry.get("size")
 
 
-def _remove(journal: Journal, record: Record, *, whole: bool) -> None:
-    """Remove a purchase's films, or all of it, unless a ComfyUI is at it."""
-    taken = []
-    try:
-        for name in filter(None, (record.intent, record.task_uuid)):
-            if not journal.lock(lock_place(name)):
-                return
+def _remove(journal: Journal, task_uuid: str, before: float) -> None:
+    """Remove a purchase's films, or all of it, unless a ComfyUI is at it, or has been since it was listed."""
+    taken: list[int] = []
+
+    def lock(name: str) -> bool:
+        if journal.lock(lock_place(name)):
             taken.append(lock_place(name))
+            return True
+        return False
+
+    try:
+        if not lock(task_uuid):
+            return
+        record = journal.get(task_uuid)
+        if record is None or record.updated_at >= before or (record.intent and not lock(record.intent)):
+            return
         for path in _films(journal, record):
             journal.disk.remove(path)
-        if whole and _is_newest(journal, record):
+        if record.state in NEVER_BILLED and _is_newest(journal, record):
             journal.erase(record)
     finally:
         for place in taken:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from . import tell
-from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
+from .record import ENDED_BADLY, TAKEN, UNCLEAR, Record, State
 
 if TYPE_CHECKING:
     from .order import Order
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 MOST = 1_000
 AHEAD = 2
 """Only the counter of refusals and failures can differ between two machines, and by little."""
+AT_ONCE = 4
+"""Attempts asked about at the same time: many at once could be more than the service takes."""
 FOUND = "found"
 """Evidence of a purchase that this machine has no record of."""
 
 
 class CameTrue(Exception):
-    """An attempt before this one has become a film, or is becoming one: nothing more is to be sent."""
+    """Another attempt has become a film, or is becoming one: nothing more is to be sent."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record.task_uuid)
@@ -36,10 +38,10 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
         record = _taken_earlier(purchase, record) or record
     is_seen = record.state in ENDED_BADLY and await seen_again(purchase, record)
     if record.state in ENDED_BADLY and not is_seen:
-        earlier = [*_earlier(order, record), record.task_uuid]
+        earlier = [*names_before(order, record), record.task_uuid]
         record = _begin(purchase, order.uuid(record.attempt + 1), record.attempt + 1, earlier=earlier)
-    if record.state in UNSENT | UNCLEAR:
-        record = await _made_elsewhere(purchase, record.attempt) or record
+    if record.state in UNCLEAR:
+        record = await _made_elsewhere(purchase, record) or record
     return record, is_seen
 
 
@@ -57,18 +59,22 @@ async def seen_again(purchase: Purchase, record: Record) -> bool:
     return bool(sighting.successes or sighting.pending)
 
 
-async def check_earlier(purchase: Purchase) -> None:
-    """Ask, before anything is sent, whether an earlier attempt has become a film, or is becoming one.
+async def check_others(purchase: Purchase) -> None:
+    """Ask, before anything is sent, whether another attempt has become a film, or is becoming one.
 
-    The service may have changed its mind, or another machine have sent what was refused here. Raises CameTrue.
+    The service may have changed its mind about an earlier one, or another machine have sent what was refused here, or
+    the one after it. Raises CameTrue.
     """
-    names = _earlier(purchase.wanted, purchase.record)
-    sightings = await asyncio.gather(*(purchase.seen(each) for each in names))
-    for attempt, (task_uuid, sighting) in reversed(list(enumerate(zip(names, sightings)))):  # noqa: B905  3.10
-        if sighting.successes or sighting.pending or sighting.conflict:
-            earlier = purchase.journal.get(task_uuid) or _begin(purchase, task_uuid, found=True)
-            earlier.attempt = attempt
-            raise CameTrue(earlier)
+    names = names_before(purchase.wanted, purchase.record)
+    taken = await _taken(purchase, names)
+    if taken:
+        attempt = max(taken)
+        earlier = purchase.journal.get(names[attempt]) or _begin(purchase, names[attempt], found=True)
+        earlier.attempt, earlier.earlier = attempt, names[:attempt]
+        raise CameTrue(earlier)
+    later = await _made_elsewhere(purchase, purchase.record)
+    if later is not None:
+        raise CameTrue(later)
 
 
 def check_taken(purchase: Purchase) -> None:
@@ -91,18 +97,20 @@ def _newest(purchase: Purchase) -> Record | None:
     last = journal.newest_attempt(order.intent)
     if last is not None and not last.updated_at:  # it stands for a record that is lost, and does not say which
         last.attempt = next((n for n in range(MOST) if order.uuid(n) == last.task_uuid), last.attempt)
-    for attempt in range(last.attempt + 1 if last else 0, MOST):
+    attempt, missing = last.attempt + 1 if last else 0, 0
+    while missing <= AHEAD and attempt < MOST:  # one may have been collected here whose forerunners were made elsewhere
         record = journal.get(order.uuid(attempt))
-        if record is None:
-            break
-        record.attempt = attempt
-        last = record
+        missing = missing + 1 if record is None else 0
+        if record is not None:
+            record.attempt = attempt
+            last = record
+        attempt += 1
     return last
 
 
 def _taken_earlier(purchase: Purchase, record: Record) -> Record | None:
     """Find an attempt before this one that the service took after all: its film is wanted, not another one."""
-    for attempt, task_uuid in reversed(list(enumerate(_earlier(purchase.wanted, record)))):
+    for attempt, task_uuid in reversed(list(enumerate(names_before(purchase.wanted, record)))):
         earlier = purchase.journal.get(task_uuid)
         if earlier is not None and earlier.state in TAKEN - {State.EXPIRED}:
             earlier.attempt = attempt  # one that was collected by its UUID does not know it
@@ -110,14 +118,25 @@ def _taken_earlier(purchase: Purchase, record: Record) -> Record | None:
     return None
 
 
-async def _made_elsewhere(purchase: Purchase, attempt: int) -> Record | None:
+async def _made_elsewhere(purchase: Purchase, record: Record) -> Record | None:
     """Find a later attempt that another machine has made, or a journal since lost; asking is free."""
-    later = {each: purchase.wanted.uuid(each) for each in range(attempt + 1, attempt + 1 + AHEAD)}
-    sightings = await asyncio.gather(*(purchase.seen(each) for each in later.values()))
-    for (each, task_uuid), sighting in zip(later.items(), sightings):  # noqa: B905  3.10
-        if sighting.successes or sighting.pending:
-            return _begin(purchase, task_uuid, each, found=True)
-    return None
+    order = purchase.wanted
+    names = [*names_before(order, record), record.task_uuid]
+    names += [order.uuid(attempt) for attempt in range(len(names), len(names) + AHEAD)]
+    taken = await _taken(purchase, names[-AHEAD:])
+    if not taken:
+        return None
+    attempt = len(names) - AHEAD + min(taken)
+    return _begin(purchase, names[attempt], attempt, found=True, earlier=names[:attempt])
+
+
+async def _taken(purchase: Purchase, names: list[str]) -> list[int]:
+    """Say which of some attempts the service has as a result, finished or to come."""
+    taken: list[int] = []
+    for start in range(0, len(names), AT_ONCE):
+        sightings = await asyncio.gather(*(purchase.seen(each) for each in names[start : start + AT_ONCE]))
+        taken += [start + n for n, each in enumerate(sightings) if each.successes or each.pending or each.conflict]
+    return taken
 
 
 def _begin(
@@ -130,6 +149,6 @@ def _begin(
     return record
 
 
-def _earlier(order: Order, record: Record) -> list[str]:
+def names_before(order: Order, record: Record) -> list[str]:
     """Name the attempts before this one, oldest first: as they were named, by whichever key."""
     return record.earlier or [order.uuid(attempt) for attempt in range(record.attempt)]

@@ -116,7 +116,7 @@ class Client:
         given up; by default after as long as a slow line needs. Raises NotSent when no connection was made, Uncertain
         when the bytes may have arrived, OSError when the file cannot be read or is damaged.
         """
-        limit = CONNECT_SECONDS + size / SLOWEST_UPLOAD + SEND_SECONDS if seconds is None else seconds
+        limit = longest_send(size) if seconds is None else seconds
         timeout = httpx.Timeout(
             connect=min(CONNECT_SECONDS, limit),
             read=min(ACKNOWLEDGEMENT_SECONDS, limit),
@@ -228,6 +228,11 @@ class Client:
         if len(self._key) >= KEY_QUOTED:
             body = body.replace(self._key.encode(), b"[the API key]")
         return response.read(reply.status_code, body, retry_after(reply.headers.get("Retry-After"), time.time()))
+
+
+def longest_send(size: int) -> float:
+    """Give after how many seconds a send of `size` bytes is given up."""
+    return CONNECT_SECONDS + size / SLOWEST_UPLOAD + SEND_SECONDS
 
 
 def service_error(failure: response.Failure, status: int, *, doing: str, task_uuid: str | None = None) -> Exception:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import sending, tell
+from .client import longest_send
 from .record import State
 from .verdict import REFUSALS
 
@@ -85,17 +86,12 @@ def _has_settled(purchase: Purchase) -> bool:
 
 
 def _seconds_to_settle(purchase: Purchase) -> float | None:
-    """How long until every earlier copy would have ended; None when its end could no longer be seen then.
-
-    By both clocks: the one can be set, the other begins anew with the machine; only then does the first count alone.
-    """
-    last, up, timing = purchase.record.last_sent_at, purchase.record.last_sent_uptime, purchase.timing
-    if last is None:
+    """How long until every earlier copy would have ended; None when its end could no longer be seen then."""
+    record, timing = purchase.record, purchase.timing
+    ages = purchase.ages(record.last_sent_at)
+    if not ages or max(ages) > timing.settle_latest:
         return None
-    ages = [purchase.journal.clock() - last]
-    if up is not None and up <= purchase.journal.uptime():
-        ages.append(purchase.journal.uptime() - up)
-    return timing.settle - min(ages) if max(ages) <= timing.settle_latest else None
+    return longest_send(record.body_size) + timing.settle - min(ages)
 
 
 @dataclass

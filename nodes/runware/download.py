@@ -67,7 +67,7 @@ def check_address(url: str, loopback_host: str = "") -> None:
         port = parts.port
     except ValueError:
         parts, host, port = urlsplit(""), "", None
-    plain = re.fullmatch(r"[a-z0-9.-]+(:\d*)?", parts.netloc.lower())  # older Pythons take any host in brackets
+    plain = re.fullmatch(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*(:\d*)?", parts.netloc.lower())  # no brackets, no gaps
     ours = (host == RESULT_DOMAIN or host.endswith("." + RESULT_DOMAIN)) and plain
     clean = not parts.username and not parts.password and not re.search(r"[\s\\\x00-\x1f\x7f]", url)
     if clean and ours and parts.scheme == "https" and port in {None, HTTPS_PORT}:

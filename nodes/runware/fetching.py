@@ -34,8 +34,7 @@ async def fetch(purchase: Purchase) -> None:
     record = purchase.record
     purchase.status.accepted_at = None  # the render is over
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
-    await _forget_damaged(purchase)
-    missing = [film for film in record.films if film.file is None and not await _fetch_patiently(purchase, film)]
+    missing = [film for film in await _not_here(purchase) if not await _fetch_patiently(purchase, film)]
     if len(missing) == len(record.films):
         record.move(State.EXPIRED)
         purchase.journal.put(record)
@@ -78,10 +77,8 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
 
 
 async def _refresh(purchase: Purchase) -> bool:
-    """Ask for fresh addresses, of the task first, then of the archive. True when the service answered."""
-    sighting = await purchase.ask(purchase.record.task_uuid)
-    if sighting is None or not sighting.successes:
-        sighting = await purchase.archived(purchase.record.task_uuid)
+    """Ask for fresh addresses. True when the service answered."""
+    sighting = await purchase.witness()
     if sighting is not None:
         purchase.keep(sighting.successes)
     return sighting is not None
@@ -101,39 +98,88 @@ async def _fetch_film(purchase: Purchase, film: Film) -> None:
 
 
 async def is_whole(purchase: Purchase) -> bool:
-    """Check the films of a finished purchase by size and hash; a damaged one is fetched again, never re-bought."""
-    await _forget_damaged(purchase)
-    if all(film.file for film in purchase.record.films):
-        if purchase.record.gone:
-            await _look_for_gone(purchase)
+    """Check the films of a finished purchase by size and hash; a damaged one is fetched again, never re-bought.
+
+    Where it has fewer films than were ordered, the service is asked for the others; that there are none is no error.
+    """
+    record = purchase.record
+    if not await _not_here(purchase):
+        is_collected = purchase.order is None and not record.request  # nobody here knows how many were ordered
+        if is_collected or len(record.films) < record.number_results:
+            await _look_for_more(purchase)
         return True
-    purchase.record.move(State.RESULT)
-    purchase.journal.put(purchase.record)
+    record.move(State.RESULT)
+    purchase.journal.put(record)
     await _refresh(purchase)
     return False
 
 
-async def _forget_damaged(purchase: Purchase) -> None:
-    """Take films that were deleted or changed on the disk for not fetched yet."""
-    for film in purchase.record.films:
-        if film.file and not await purchase.journal.disk.offload(_intact, purchase.journal, film):
-            film.file = film.size = film.sha256 = None
+async def look_again(purchase: Purchase) -> None:
+    """Look once more, here and at the service, for what had been gone; its word stands."""
+    record = purchase.record
+    await _find_here(purchase)
+    if len(await _not_here(purchase)) < len(record.films):
+        record.move(State.RESULT)
+        purchase.journal.put(record)
+        return
+    sighting = await purchase.witness()
+    if sighting is None or not (sighting.successes or sighting.pending):
+        raise tell.ended(record)
+    purchase.keep(sighting.successes)
+    record.move(State.RESULT if sighting.successes else State.ACCEPTED)
+    purchase.journal.put(record)
 
 
-async def _look_for_gone(purchase: Purchase) -> None:
-    """Try once more what could not be fetched when the other films were; what is still not there is no error."""
+async def _not_here(purchase: Purchase) -> list[Film]:
+    """List the films that are not in the state folder, whole. What is known of them stays: they may come back."""
+    return [film for film in purchase.record.films if not await _is_here(purchase, film)]
+
+
+async def _is_here(purchase: Purchase, film: Film) -> bool:
+    if film.file is None:
+        return False
+    try:
+        return await purchase.journal.disk.offload(_intact, purchase.journal, film)
+    except OSError as error:
+        raise tell.unreadable(purchase.record, film.file, error) from None
+
+
+async def _find_here(purchase: Purchase) -> None:
+    """Take back what had been given up and is here after all: a disk may have been away."""
+    for film in list(purchase.record.gone):
+        if await _is_here(purchase, film):
+            _take_back(purchase, film)
+
+
+async def _look_for_more(purchase: Purchase) -> None:
+    """Try once more for what was not there when the other films were; what is still not there is no error."""
     record = purchase.record
     with contextlib.suppress(KlingError):
-        sighting = await purchase.ask(record.task_uuid)
-        shown = {} if sighting is None else purchase.addresses(sighting.successes)
-        purchase.urls.update(shown)
-        for film in [film for film in record.gone if film.video_uuid in shown]:
+        await _find_here(purchase)
+        if record.request and len(record.films) >= record.number_results:
+            return
+        sighting = await purchase.witness()
+        rows = [] if sighting is None else sighting.successes
+        purchase.urls.update(purchase.addresses(rows))
+        purchase.keep(rows, gone=True)
+        if not record.request:
+            record.number_results = max(record.number_results, len(record.films) + len(record.gone))
+        for film in [film for film in record.gone if film.video_uuid in purchase.urls]:
             with contextlib.suppress(Gone, NotReady):
                 await _fetch_film(purchase, film)
-                record.gone.remove(film)
-                record.films.append(film)
-                record.failures = [each for each in record.failures if each.get("message") != _gone(film)]
-                purchase.journal.put(record)
+                _take_back(purchase, film)
+
+
+def _take_back(purchase: Purchase, film: Film) -> None:
+    record = purchase.record
+    record.gone.remove(film)
+    record.films.append(film)
+    missing = {_gone(each) for each in record.gone}
+    if len(record.films) + len(record.gone) >= record.number_results:
+        record.failures = [each for each in record.failures if each.get("message") in missing]
+    else:
+        record.failures = [each for each in record.failures if each.get("message") != _gone(film)]
+    purchase.journal.put(record)
 
 
 def _gone(film: Film) -> str:
@@ -146,18 +192,16 @@ def _container(url: str) -> str:
 
 
 def _intact(journal: Journal, film: Film) -> bool:
-    """Whether a film's file is there with its size and hash."""
-    if film.file is None:
+    """Whether a film's file is there with its size and hash. Raises OSError when it is there and cannot be read."""
+    path = journal.films / str(film.file)
+    status = journal.disk.stat(path)
+    if status is None or status[0] != film.size:
         return False
-    path = journal.films / film.file
+    digest = hashlib.sha256()
     try:
-        status = journal.disk.stat(path)
-        if status is None or status[0] != film.size:
-            return False
-        digest = hashlib.sha256()
         with journal.disk.open(path) as file:
             while piece := file.read(2**20):
                 digest.update(piece)
-    except OSError:
+    except FileNotFoundError:
         return False
     return digest.hexdigest() == film.sha256

@@ -105,6 +105,22 @@ class Journal:
         except OSError as error:
             raise unwritable(error, record.task_uuid) from None
 
+    def remember_deliveries(self, record: Record) -> None:
+        """Add to a record where copies of its films lie; the rest of it may have changed since it was read.
+
+        To forget that costs only another copy: nothing is said where it cannot be written, or another run is at it.
+        """
+        place = lock_place(record.task_uuid)
+        with contextlib.suppress(StorageError):
+            if self.lock(place):
+                try:
+                    known = self.get(record.task_uuid)
+                    if known is not None:
+                        known.deliveries.update(record.deliveries)
+                        self.put(known)
+                finally:
+                    self.unlock(place)
+
     def put_intent(self, intent: str, task_uuid: str, *, anew: bool = False) -> None:
         """Write down which task is an intent's newest attempt, before it is sent.
 
@@ -165,10 +181,19 @@ class Journal:
             self.disk.remove(self.path(task_uuid, kind))
 
     def erase(self, record: Record) -> None:
-        """Forget a purchase altogether; only for what was never real, or what nobody will ask for again."""
-        with contextlib.suppress(OSError):
+        """Forget a purchase altogether; only for what was never real, or what nobody will ask for again.
+
+        An attempt before it, which may have become a film, is the newest then.
+        """
+        try:
             if self.of_intent(record.intent) == record.task_uuid:
-                self.disk.remove(self.intents / record.intent)
+                before = next((each for each in reversed(record.earlier) if self.get(each)), None)
+                if before is not None:
+                    self.put_intent(record.intent, before)
+                else:
+                    self.disk.remove(self.intents / record.intent)
+        except (OSError, StorageError):
+            return  # an index without its record would stand for something that may have been sent
         for kind in ("body", "urls", "bad", "json"):
             self.forget(record.task_uuid, kind)
 
@@ -179,7 +204,11 @@ class Journal:
     def changes(self) -> dict[str, float]:
         """Give when each task's record changed last, also one's that was put aside as unreadable."""
         changes: dict[str, float] = {}
-        for name, changed in self.disk.listing(self.tasks):
+        try:
+            listing = self.disk.listing(self.tasks)
+        except OSError as error:
+            raise unwritable(error) from None
+        for name, changed in listing:
             stem, _, kind = name.rpartition(".")
             if kind in {"json", "bad"} and UUID_PATTERN.fullmatch(stem):
                 changes[stem] = max(changed, changes.get(stem, changed))
@@ -202,10 +231,11 @@ class Journal:
         """
         now = datetime.fromtimestamp(self.clock(), timezone.utc).astimezone()
         start = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        end = now.replace(hour=23, minute=59, second=59, microsecond=999_999).timestamp()
         total = Decimal(0)
         for name, changed in self.changes().items():
             record = self.get(name) if changed >= start and name != apart_from else None
-            if record is not None and (record.last_sent_at or 0) >= start:
+            if record is not None and start <= (record.last_sent_at or 0) <= end:
                 if record.spent is None:
                     return None
                 total += record.spent
@@ -247,6 +277,11 @@ class Journal:
         known = json.dumps({"media_uuid": media_uuid, "uploaded_at": self.clock()}).encode()
         with contextlib.suppress(OSError):
             write_whole(self.disk, self.media / f"{sha256}.json", [known])
+
+    def forget_upload(self, sha256: str) -> None:
+        """Upload a file anew next time: the service may no longer have it."""
+        with contextlib.suppress(OSError):
+            self.disk.remove(self.media / f"{sha256}.json")
 
     def durations(self, kind: str) -> list[float]:
         """Give how many seconds the last renders of a kind took, oldest first."""

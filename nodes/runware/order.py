@@ -49,6 +49,8 @@ class Timing:
     overlong: float = 1_800.0
     """After this long a render no longer counts against the purchases at once."""
     lock_pause: float = 0.5
+    budget_patience: float = 60.0
+    archive_rest: float = 60.0
     expected: tuple[float, ...] = ()
     """Seconds that renders are taken to last until there is a history; empty where nobody can say."""
 

@@ -43,9 +43,10 @@ MOVES: dict[State, frozenset[State]] = {
     State.COMMITTED: frozenset({State.RESULT}),
     State.REJECTED: frozenset({State.ACCEPTED}),
     State.FAILED: frozenset({State.ACCEPTED}),
-    State.EXPIRED: frozenset({State.ACCEPTED}),
+    State.EXPIRED: frozenset({State.ACCEPTED, State.RESULT}),
 }
-"""Which state may follow which. REJECTED, FAILED and EXPIRED move only when the service, asked again, shows a film."""
+"""Which state may follow which. REJECTED, FAILED and EXPIRED move only when the service, asked again, shows a film;
+EXPIRED also when its file turns out to be here."""
 
 UNSENT = frozenset({State.INTENT})
 WAITING = frozenset({State.SENDING, State.HELD, State.ACCEPTED, State.RESULT})

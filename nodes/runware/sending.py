@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from . import attempts, tell
@@ -15,7 +16,8 @@ from .record import State
 from .verdict import judge_submission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from decimal import Decimal
 
     from .media import Clip
     from .response import Failure
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 MESSAGE_KEPT = 200
 """Characters of the service's words that a record keeps."""
+WITHOUT_A_LOOK = frozenset({"auth", "quota"})
+"""Refusals that say nothing of the request. Any other may mean that an upload is no longer there."""
 
 
 async def buy(purchase: Purchase) -> None:
@@ -43,7 +47,7 @@ async def exists(purchase: Purchase) -> bool:
     The archive comes first: its answer may take a while, and what is sent by must be young. May raise CameTrue.
     """
     task_uuid = purchase.record.task_uuid
-    await attempts.check_earlier(purchase)
+    await attempts.check_others(purchase)
     archived = await purchase.archived_or_unclear(task_uuid)
     known = archived is not None and (archived.successes or archived.pending or archived.conflict)
     if not known and not (await purchase.ask_or_stop(task_uuid)).proves:
@@ -107,7 +111,10 @@ async def spool(purchase: Purchase, uploads: Mapping[str, str]) -> None:
 
 def is_spooled(purchase: Purchase) -> bool:
     """Whether the bytes to send lie beside the record, as it says."""
-    status = purchase.journal.disk.stat(purchase.journal.path(purchase.record.task_uuid, "body"))
+    try:
+        status = purchase.journal.disk.stat(purchase.journal.path(purchase.record.task_uuid, "body"))
+    except OSError:
+        return False
     return status is not None and status[0] == purchase.record.body_size
 
 
@@ -116,8 +123,6 @@ async def _send_first(purchase: Purchase) -> None:
     loop = asyncio.get_running_loop()
     began, tries = loop.time(), 0
     while True:
-        if not purchase.just_asked and await exists(purchase):
-            return
         await send(purchase)
         if purchase.record.state is not State.INTENT:
             return
@@ -132,10 +137,12 @@ async def _send_first(purchase: Purchase) -> None:
 async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
     """Send the spooled bytes once, giving up after `seconds`, and write down what is known after it.
 
-    The state is INTENT again when it surely did not arrive, HELD when it may have.
+    The state is INTENT again when it surely did not arrive, HELD when it may have; ACCEPTED without a send when it
+    turned out to exist. May raise CameTrue.
     """
     earlier = purchase.record.maybe_sent
-    await _mark_sending(purchase)
+    if not await _mark_sending(purchase):
+        return
     record, disk = purchase.record, purchase.journal.disk
     purchase.status.words = "sending"
     try:
@@ -165,37 +172,61 @@ async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
         hold(purchase, submission.evidence)
 
 
-async def _mark_sending(purchase: Purchase) -> None:
-    """Write down that bytes may leave from now on; a purchase that is new is held against the day's budget."""
-    record = purchase.record
-    fresh = not record.maybe_sent
-    if fresh:
-        attempts.check_taken(purchase)
-    budget = purchase.settings.daily_budget if fresh else None
-    if budget is not None:
-        while not purchase.journal.lock(BUDGET_LOCK_PLACE):  # noqa: ASYNC110  another process may hold it
-            await asyncio.sleep(purchase.timing.lock_pause / 10)
+async def _mark_sending(purchase: Purchase) -> bool:
+    """Write down that bytes may leave from now on; False when it turned out that the service has the purchase.
+
+    A purchase that is new is held against the day's budget. The last questions and the last look into the journal come
+    after every wait.
+    """
+    fresh = not purchase.record.maybe_sent
+    while True:
+        if fresh and not purchase.just_asked and await exists(purchase):
+            return False
+        async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
+            if fresh and not purchase.just_asked:
+                continue
+            if fresh:
+                attempts.check_taken(purchase)
+            _write_sending(purchase, fresh=fresh)
+            return True
+
+
+@asynccontextmanager
+async def _within_budget(purchase: Purchase, budget: Decimal | None) -> AsyncIterator[None]:
+    """Keep others from spending while the day's sum is made and added to. Raises BudgetError."""
+    if budget is None:
+        yield
+        return
+    journal, timing, loop = purchase.journal, purchase.timing, asyncio.get_running_loop()
+    began = loop.time()
+    while not journal.lock(BUDGET_LOCK_PLACE):
+        if loop.time() - began > timing.budget_patience:
+            raise tell.budget_locked(purchase.record)
+        await asyncio.sleep(timing.lock_pause / 10)
     try:
-        if budget is not None:
-            spent = await purchase.journal.disk.offload(purchase.journal.spent_today, record.task_uuid)
-            tell.check_budget(record, spent, budget)
-        purchase.journal.put_intent(record.intent, record.task_uuid, anew=True)
-        now = purchase.journal.clock()
-        record.first_unsettled_at = now if fresh else record.first_unsettled_at
-        record.last_sent_at = now
-        record.last_sent_uptime = purchase.journal.uptime()
-        record.maybe_sent = True
-        record.posts += 1
-        if fresh:
-            record.key_fingerprint = purchase.client.fingerprint(record.task_uuid)
-        record.move(State.SENDING)
-        purchase.sent = True
-        purchase.journal.put(record)
-        if fresh:
-            purchase.first_sent = asyncio.get_running_loop().time()
+        spent = await journal.disk.offload(journal.spent_today, purchase.record.task_uuid)
+        tell.check_budget(purchase.record, spent, budget)
+        yield
     finally:
-        if budget is not None:
-            purchase.journal.unlock(BUDGET_LOCK_PLACE)
+        journal.unlock(BUDGET_LOCK_PLACE)
+
+
+def _write_sending(purchase: Purchase, *, fresh: bool) -> None:
+    record = purchase.record
+    purchase.journal.put_intent(record.intent, record.task_uuid, anew=True)
+    now = purchase.journal.clock()
+    record.last_sent_at = now
+    record.last_sent_uptime = purchase.journal.uptime()
+    record.maybe_sent = True
+    record.posts += 1
+    if fresh:
+        record.first_unsettled_at = now
+        record.key_fingerprint = purchase.client.fingerprint(record.task_uuid)
+    record.move(State.SENDING)
+    purchase.sent = True
+    purchase.journal.put(record)
+    if fresh:
+        purchase.first_sent = asyncio.get_running_loop().time()
 
 
 def _unsent(purchase: Purchase, why: str, *, earlier: bool) -> None:
@@ -221,6 +252,9 @@ def _refused(purchase: Purchase, failure: Failure, status: int, *, earlier: bool
     if earlier:
         hold(purchase, failure.message or failure.code)
         return
+    if failure.category not in WITHOUT_A_LOOK:
+        for clip in purchase.wanted.clips:
+            purchase.journal.forget_upload(clip.sha256)
     purchase.record.failures = [{"code": failure.code, "message": failure.message[:MESSAGE_KEPT]}]
     purchase.record.maybe_sent = False
     purchase.record.move(State.REJECTED)

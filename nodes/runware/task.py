@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import random
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import attempts, doubt, fetching, sending, tell, waiting
@@ -64,6 +65,7 @@ class Purchase:
         self.first_sent: float | None = None
         """When the first send that is still unsettled left this process, by the loop's clock."""
         self._clean_at = float("-inf")
+        self._archive_out_until = float("-inf")
         self._has_place = False
 
     @property
@@ -112,6 +114,7 @@ class Purchase:
         record.seconds = order.seconds
         record.price = record.price or (None if order.price is None else str(order.price))
         record.key_fingerprint = record.key_fingerprint or self.client.fingerprint(record.task_uuid)
+        record.earlier = attempts.names_before(order, record)
 
     async def _resume(self, record: Record, *, seen_again: bool) -> Record:
         """Go on with a record, alone and from what it says by then."""
@@ -133,10 +136,15 @@ class Purchase:
             return await self._finish()
 
     def _index(self, known: Record | None) -> None:
-        """Write a lost index again; for a purchase that has no record yet, `buy` writes it after the record."""
+        """Write a lost index again; for a purchase that has no record yet, `buy` writes it after the record.
+
+        It never goes back: what it names may be unsettled, and knows the names of those before it.
+        """
         if known is not None:
             with suppress(StorageError):
-                self.journal.put_intent(known.intent, known.task_uuid)
+                newest = self.journal.newest_attempt(known.intent)
+                if newest is None or newest.attempt < known.attempt:
+                    self.journal.put_intent(known.intent, known.task_uuid)
 
     def _revive(self) -> None:
         self.record.accepted_at = self.record.accepted_at or self.journal.clock()
@@ -153,7 +161,7 @@ class Purchase:
             State.HELD: doubt.resolve,
             State.ACCEPTED: waiting.wait,
             State.RESULT: fetching.fetch,
-            State.EXPIRED: Purchase._look_for_expired,
+            State.EXPIRED: fetching.look_again,
         }
         if self.record.state is State.COMMITTED and await fetching.is_whole(self):
             return self.record
@@ -230,8 +238,17 @@ class Purchase:
         return sighting
 
     async def archived_or_unclear(self, task_uuid: str) -> Sighting | None:
-        """Ask the archive for a clear answer. It is the second witness: without its word the first one's stands."""
-        return await _patiently(self.archived, task_uuid)
+        """Ask the archive for a clear answer. It is the second witness: without its word the first one's stands.
+
+        Where it does not answer at all, it is left alone for a minute.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._archive_out_until:
+            return None
+        sighting = await _patiently(self.archived, task_uuid)
+        if sighting is None:
+            self._archive_out_until = asyncio.get_running_loop().time() + self.timing.archive_rest
+        return sighting
 
     async def seen(self, task_uuid: str) -> Sighting:
         """Ask for the state, and the archive where that shows no result.
@@ -260,8 +277,11 @@ class Purchase:
         except (NotSent, Uncertain):
             return None
 
-    def keep(self, rows: list[Row]) -> None:
-        """Write new results down, addresses first: a paid result must not be lost before its download."""
+    def keep(self, rows: list[Row], *, gone: bool = False) -> None:
+        """Write new results down, addresses first: a paid result must not be lost before its download.
+
+        `gone` keeps them apart from the films that are here, until they have been fetched.
+        """
         known = {film.video_uuid for film in (*self.record.films, *self.record.gone)}
         named = {_film_name(row): row for row in rows}
         urls = self.addresses(rows)
@@ -274,20 +294,35 @@ class Purchase:
             if name not in known
         ]
         if fresh:
-            self.record.films += fresh
+            (self.record.gone if gone else self.record.films).extend(fresh)
             self.journal.put(self.record)
 
     def addresses(self, rows: list[Row]) -> dict[str, str]:
         """Give where each result lies, by the name of its film."""
         return {_film_name(row): row.video_url for row in rows}
 
-    async def _look_for_expired(self) -> None:
-        """Ask once more for what the service had forgotten; its word stands."""
+    async def witness(self) -> Sighting | None:
+        """Ask for every result there is, the archive too where fewer than ordered are shown; None when none answers."""
         sighting = await self.ask(self.record.task_uuid)
-        if sighting is None or not (sighting.successes or sighting.pending):
-            raise tell.ended(self.record)
-        self.record.move(State.ACCEPTED)
-        self.journal.put(self.record)
+        if sighting is not None and len(sighting.successes) >= self.record.number_results:
+            return sighting
+        archived = await self.archived(self.record.task_uuid)
+        if sighting is None or archived is None:
+            return sighting or archived
+        named = {_film_name(row): row for row in (*archived.successes, *sighting.successes)}
+        return replace(sighting, successes=list(named.values()))
+
+    def ages(self, moment: float | None) -> list[float]:
+        """Give for how many seconds something is past that came with the last send, by every clock there is.
+
+        The one can be set; the other begins anew with the machine, and only then does the first count alone.
+        """
+        if moment is None:
+            return []
+        ages, up = [self.journal.clock() - moment], self.record.last_sent_uptime
+        if up is not None and up <= self.journal.uptime():
+            ages.append(self.journal.uptime() - up)
+        return ages
 
 
 async def _patiently(ask: Callable[[str], Awaitable[Sighting | None]], task_uuid: str) -> Sighting | None:

@@ -59,6 +59,27 @@ def held_by_other_key(record: Record) -> KlingError:
     )
 
 
+def budget_locked(record: Record) -> KlingError:
+    """Another run is reckoning the day's spending, and does not end."""
+    return errors.StorageError(
+        "Another run has been reckoning the day's spending for a minute, and KLING_DAILY_BUDGET_USD cannot be kept.",
+        billing=NOT_BILLED,
+        task_uuid=record.task_uuid,
+        next_step="Run again; if it stays so, end the other ComfyUI that uses this folder.",
+    )
+
+
+def unreadable(record: Record, name: str, error: OSError) -> KlingError:
+    """A film is here and cannot be read; that is no reason to take it for gone."""
+    return errors.StorageError(
+        f"The film user/__kling/films/{name} cannot be read ({error.strerror or type(error).__name__}).",
+        billing=billed(record),
+        task_uuid=record.task_uuid,
+        next_step="Look whether the disk is there and the file is free, then run again. If it stays so, remove the "
+        "file: it is fetched again for free, as long as the service has it.",
+    )
+
+
 def not_sent(record: Record) -> KlingError:
     """It surely did not arrive, and the tries are used up."""
     return errors.NotSent(

@@ -39,7 +39,7 @@ async def wait(purchase: Purchase) -> None:
             purchase.keep(sighting.successes)
             _count_found(purchase, sighting)
             if _all_known(purchase, sighting, watch):
-                _close(purchase, kind, sighting)
+                await _close(purchase, kind, sighting)
                 return
             await fetch_early(purchase)
             await _give_up_lost(purchase, watch)
@@ -63,21 +63,30 @@ def _count_found(purchase: Purchase, sighting: Sighting) -> None:
 
 def _all_known(purchase: Purchase, sighting: Sighting, watch: Watch) -> bool:
     """Whether nothing more can come: all there, or the rest has failed, in several answers in a row."""
-    films, failures = len(purchase.record.films), len(sighting.failures)
-    missing = purchase.record.number_results - films
+    record, timing = purchase.record, purchase.timing
+    films, failures, pending = len(record.films), len(sighting.failures), sighting.pending
+    missing = record.number_results - films
     if missing <= 0:
         return True
-    if not failures or (sighting.pending and failures < missing):
+    if not failures or (pending and failures < missing):
         return False
-    if watch.settling < purchase.timing.failure_confirmations + (failures < missing):
+    told_twice = films + failures + pending > record.number_results > 1  # once as a row, once as an error
+    if pending and told_twice and min(purchase.ages(record.accepted_at or 0.0)) < timing.settle:
+        return False
+    if watch.settling < timing.failure_confirmations + (failures < missing):
         return False
     final = all(failure.category in FINAL for failure in sighting.failures)
-    return final or watch.lasted(watch.failed_since, purchase.timing.failure_patience)
+    return final or watch.lasted(watch.failed_since, timing.failure_patience)
 
 
-def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
+async def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
+    """End the waiting; what failed by the one witness may be a film by the other."""
     record = purchase.record
-    record.failures = [{"code": each.code, "message": each.message[:MESSAGE_KEPT]} for each in sighting.failures]
+    if len(record.films) < record.number_results:
+        archived = await purchase.archived(record.task_uuid)
+        purchase.keep([] if archived is None else archived.successes)
+    failures = sighting.failures if len(record.films) < record.number_results else []
+    record.failures = [{"code": each.code, "message": each.message[:MESSAGE_KEPT]} for each in failures]
     if not record.films:
         record.move(State.FAILED)
         purchase.journal.put(record)
@@ -95,10 +104,10 @@ async def _give_up_lost(purchase: Purchase, watch: Watch) -> None:
     if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
         raise tell.no_address(record)
     silent = watch.lasted(watch.silent_since, timing.lost_patience)
-    if silent and not purchase.has_its_key:
+    lost = watch.lasted(watch.lost_since, timing.lost_patience)
+    if (silent or lost) and not purchase.has_its_key:
         raise tell.other_key(record)
-    age = purchase.journal.clock() - (record.accepted_at or 0.0)
-    if not (watch.lasted(watch.lost_since, timing.lost_patience) or (silent and age >= timing.settle)):
+    if not (lost or (silent and min(purchase.ages(record.accepted_at or 0.0)) >= timing.settle)):
         return
     archived = await purchase.archived(record.task_uuid)
     if archived is None or archived.pending:

@@ -266,7 +266,7 @@ def test_an_attempt_that_somebody_collects_meanwhile_is_waited_for_not_followed_
     monkeypatch.setattr(sending, "exists", collected_meanwhile)
     here.buy(patience=60.0)
     assert here.sends == sends
-    assert here.process.journal.of_intent(here.order().intent) == here.order().uuid(0)
+    assert here.record(here.order().uuid(1)).state is State.INTENT
 
 
 def test_a_film_that_a_failure_became_is_given_in_place_of_another_attempt():
