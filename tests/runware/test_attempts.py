@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from typing import ClassVar
+
 import pytest
 from kling.nodes.runware import sending
+from kling.nodes.runware.journal import BUDGET_LOCK_PLACE
 from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
 from world.disk import Volume
+from world.orders import REFERENCE, REFERENCE_BYTES, Kind
 from world.process import Process
 from world.story import Story
 from world.weather import ShyService
@@ -290,3 +299,232 @@ def test_what_another_machine_bought_after_a_refusal_is_found_under_its_later_at
     assert outcome.end == "film"
     assert outcome.record.attempt == 1
     assert here.billed == 1
+
+
+def test_a_later_attempt_that_was_collected_here_is_known_without_its_forerunners():
+    here = story(("videoInference", REFUSED), retention=50_000.0)
+    assert [here.buy().end for _ in range(2)] == ["InsufficientCreditsError", "film"]
+    elsewhere(here)
+    assert here.collect(here.order().uuid(1)).end == "film"
+    here.wait(60_000)
+    assert here.buy().end == "film"
+    assert here.sends == 2
+
+
+def test_an_attempt_whose_index_and_forerunner_are_lost_is_known():
+    here = story(("videoInference", REFUSED), retention=50_000.0)
+    assert [here.buy().end for _ in range(2)] == ["InsufficientCreditsError", "film"]
+    here.wait(60_000)
+    for path in here.volume.below("intents"):
+        here.volume.drop(path)
+    here.volume.drop(here.path(here.order().uuid(0)))
+    assert here.buy().end == "film"
+    assert here.sends == 2
+
+
+def at_once(*purchases):
+    """Run purchases of several processes, each after a number of seconds; give how they ended."""
+
+    async def after(seconds, press):
+        await asyncio.sleep(seconds)
+        return await press()
+
+    async def together():
+        return [each.end for each in await asyncio.gather(*(after(*each) for each in purchases))]
+
+    return together()
+
+
+@pytest.mark.parametrize("kind", [Kind(), Kind(clip=True)], ids=["place", "upload"])
+def test_what_another_machine_bought_during_a_wait_is_found_after_it(kind):
+    """For a free place, or for an upload: both can take longer than another machine's refusal and purchase."""
+    slow = [("mediaStorage", {"kind": "unfinished", "seconds": 180.0})] if kind.clip else [("videoInference", None)]
+    here = story(*slow, ("videoInference", REFUSED), latency=60.0)
+    here.process.places = asyncio.Semaphore(1)
+    left = elsewhere(here)
+    here.process.volume.put(REFERENCE, REFERENCE_BYTES)
+    order = here.order(kind)
+    other = [(0.0, partial(left.buy, here.order(take=2), 3_000.0))] if not kind.clip else []
+    ends = here.run(
+        at_once(
+            *other,
+            (5.0, partial(left.buy, order, 3_000.0)),
+            (10.0, partial(here.process.buy, order, 3_000.0)),
+            (20.0, partial(here.process.buy, order, 3_000.0)),
+        )
+    )
+    assert sorted(ends) == ["InsufficientCreditsError", *["film"] * (len(ends) - 1)]
+    assert [len(here.simulator.service.jobs.get(order.uuid(attempt), [])) for attempt in (0, 1)] == [0, 1]
+
+
+class HidesService(ForgetfulService):
+    """A service that shows nothing of a task while it runs, nor in its archive for a moment."""
+
+    def _poll(self, task, now):
+        jobs = self.jobs.get(str(task.get("taskUUID")), ())
+        return Answer() if any(now < job.ends for job in jobs) else super()._poll(task, now)
+
+    def _details(self, task, now):
+        if any(now < job.at + 16 for job in self.jobs.get(str(task.get("taskUUID")), ())):
+            raise Refusal("taskNotFound", "No task.", status=404)
+        return super()._details(task, now)
+
+
+def test_a_refused_copy_in_the_archive_proves_a_later_attempt():
+    here = story(
+        *[("videoInference", "refused")] * 5,
+        ("videoInference", REFUSED),
+        ("videoInference", "lost_after"),
+        kind=HidesService,
+        latency=900.0,
+    )
+    assert here.buy().end == "NotSent"
+    left = elsewhere(here)
+    assert [here.buy(patience=60.0).end for _ in range(2)] == ["InsufficientCreditsError", "left"]
+    there, here.process = here.process, left
+    here.buy(patience=60.0)
+    here.process = there
+    assert here.buy().end == "film"
+    assert here.billed == 1
+
+
+def budget(process, usd):
+    process.settings = replace(process.settings, daily_budget=Decimal(usd))
+
+
+def test_an_attempt_that_was_revived_while_the_budget_was_locked_is_waited_for():
+    here = story(*TURNS_THEN_REFUSED, latency=400.0)
+    assert [here.buy().end for _ in range(2)] == ["TaskFailed", "InsufficientCreditsError"]
+    budget(here.process, "100")
+    other = Process(here, here.volume, here.key, window=here.window)
+    here.wait(397 - here.loop.time())
+    assert other.journal.lock(BUDGET_LOCK_PLACE)
+
+    async def collect():
+        outcome = await other.collect(here.order().uuid(0), 3_000.0)
+        other.journal.unlock(BUDGET_LOCK_PLACE)
+        return outcome
+
+    ends = here.run(at_once((0.0, partial(here.process.buy, here.order(), 3_000.0)), (8.0, collect)))
+    assert ends == ["film", "film"]
+    assert here.billed == 1
+
+
+def test_nothing_is_sent_by_an_answer_that_grew_old_while_the_budget_was_locked():
+    here = story(dedupe="running", latency=40.0)
+    budget(here.process, "100")
+    holder = Process(here, here.volume, here.key, window=here.window)
+    left = elsewhere(here)
+    assert holder.journal.lock(BUDGET_LOCK_PLACE)
+
+    async def buy_there():
+        outcome = await here.process.buy(here.order(), 3_000.0)
+        holder.journal.unlock(BUDGET_LOCK_PLACE)
+        return outcome
+
+    ends = here.run(at_once((0.0, partial(left.buy, here.order(), 3_000.0)), (2.0, buy_there)))
+    assert ends == ["film", "film"]
+    assert here.billed == 1
+
+
+def test_a_budget_that_stays_locked_is_told():
+    here = story()
+    budget(here.process, "100")
+    holder = Process(here, here.volume, here.key, window=here.window)
+    assert holder.journal.lock(BUDGET_LOCK_PLACE)
+    error = here.buy().error
+    assert "KLING_DAILY_BUDGET_USD" in str(error)
+    assert "Not billed." in str(error)
+    assert here.sends == 0
+
+
+@pytest.mark.parametrize("rotated", [True, False])
+def test_an_attempt_that_was_found_knows_the_names_of_those_before_it(rotated):
+    seconds = iter([3_000.0, 60.0, 60.0, 60.0])
+    here = story(("job", "turns"), ("job", "fail"), latency=lambda _task: next(seconds))
+    assert here.buy().end == "TaskFailed"
+    left = elsewhere(here)
+    ends = here.run(
+        at_once(
+            (0.0, partial(left.buy, here.order(), 3_000.0)), (20.0, partial(here.process.buy, here.order(), 3_000.0))
+        )
+    )
+    assert ends == ["TaskFailed", "TaskFailed"]
+    here.wait(3_000)
+    here.volume = here.process.volume
+    if rotated:
+        rotate(here)
+    assert here.buy().end == "film"
+    assert here.billed == 1
+
+
+def test_the_index_does_not_go_back_past_an_attempt_in_doubt():
+    """An earlier attempt seemed to run again, then failed; with another key the later one must still be known."""
+
+    class Mind(ShyService):
+        shown = (0.0, 30.0)
+
+        def _hides(self, task, now):
+            return str(task.get("taskUUID")) != first and super()._hides(task, now)
+
+        def _poll(self, task, now):
+            if str(task.get("taskUUID")) != first or first not in self.jobs:
+                return super()._poll(task, now)
+            job = self.jobs[first][-1]
+            runs = self.shown[0] <= now < self.shown[1]
+            return Answer([job._row("processing")]) if runs else Answer([], [job.error("top")])
+
+    here = story(
+        ("job", "fail"),
+        ("videoInference", None),
+        ("videoInference", "lost_after"),
+        kind=Mind,
+        latency=600.0,
+        window=0.0,
+    )
+    first = here.order().uuid(0)
+    assert [here.buy().end for _ in range(2)] == ["TaskFailed", "SubmissionUncertain"]
+    here.simulator.service.shown = (here.loop.time(), here.loop.time() + 40.0)
+    here.collect(first, patience=10.0)
+    here.restart()
+    assert here.buy().end == "TaskFailed"
+    rotate(here)
+    here.wait(30)
+    here.buy()
+    here.wait(3_700)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (2, 1)
+
+
+def test_many_refused_attempts_are_asked_about_a_few_at_a_time():
+    class Limited(Service):
+        asked: ClassVar[list[float]] = []
+
+        def _limit(self, now):
+            self.asked[:] = [*(each for each in self.asked if each > now - 1.0), now]
+            if len(self.asked) > 20:
+                raise Refusal("rateLimitExceeded", "Too many requests.", status=429)
+
+        def _poll(self, task, now):
+            self._limit(now)
+            return super()._poll(task, now)
+
+        def _details(self, task, now):
+            self._limit(now)
+            return super()._details(task, now)
+
+    here = story(*[("videoInference", REFUSED)] * 50, kind=Limited)
+    for _ in range(50):
+        assert here.buy().end == "InsufficientCreditsError"
+        here.wait(60)
+    assert here.buy().end == "film"
+
+
+def test_an_archive_that_hangs_is_left_alone_for_a_while():
+    here = story(("videoInference", REFUSED))
+    here.buy()
+    here.script(*[("getTaskDetails", "hang")] * 100)
+    began = here.loop.time()
+    assert here.buy().end == "film"
+    (sent,) = [each.at for each in here.simulator.requests if each.channel == "videoInference"][1:]
+    assert sent - began < 100.0

@@ -1,0 +1,235 @@
+"""Films that come late, one by one, from one witness alone, or back: what was paid is given to who asks again."""
+
+from __future__ import annotations
+
+import pytest
+from kling.nodes.runware import errors
+from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator.films import NAME, Films
+from kling.nodes.runware.simulator.refusal import Refusal
+from kling.nodes.runware.simulator.service import Answer, Service
+
+from world.disk import Volume
+from world.orders import Kind
+from world.process import Process
+from world.story import KEY, Story
+
+THREE = Kind(results=3)
+DAY = 86_400.0
+
+
+class EarlyFilms(Films):
+    """Each film can be fetched as soon as it is shown."""
+
+    async def film(self, path, now):  # noqa: ARG002  it comes before its time
+        found = NAME.fullmatch(path)
+        place = self.service.film(found["uuid"]) if found else None
+        return self.render(place[0].task, place[1]) if place and place[1] < place[0].successes else None
+
+
+class Told(Service):
+    """A service of which a test tells what it says of its only job; `None` is the truth."""
+
+    def said(self, _job, _now):
+        return None
+
+    def archived(self, _job, _now):
+        return None
+
+    def _job(self, task):
+        return next(iter(self.jobs.get(str(task.get("taskUUID")), ())), None)
+
+    def _poll(self, task, now):
+        job = self._job(task)
+        said = self.said(job, now) if job else None
+        return super()._poll(task, now) if said is None else said
+
+    def _details(self, task, now):
+        job = self._job(task)
+        if job and self.archived(job, now) is False:
+            raise Refusal("taskNotFound", "No task.", status=404)
+        return super()._details(task, now)
+
+
+def story(kind, *script, **service):
+    made = Story(*script, **service)
+    made.simulator.service.__class__ = kind
+    made.simulator.films.__class__ = EarlyFilms
+    return made
+
+
+def given(outcome):
+    assert outcome.end == "film"
+    return len(outcome.record.films)
+
+
+@pytest.mark.parametrize("kind", [Kind(), THREE], ids=["one", "three"])
+def test_a_film_that_was_away_for_a_moment_is_given_when_it_is_back(kind):
+    here = Story(retention=DAY / 2)
+    assert given(here.buy(kind)) == kind.results
+    here.wait(DAY)
+    path, *_ = here.volume.below("films")
+    data = bytes(here.volume.names[path].data)
+    here.volume.drop(path)
+    assert here.buy(kind).end == ("ResultExpired" if kind.results == 1 else "film")
+    here.volume.put(path, data)
+    assert given(here.buy(kind)) == kind.results
+    assert given(here.collect(here.order(kind).uuid(0))) == kind.results
+    assert here.sends == 1
+
+
+def test_a_film_that_cannot_be_read_is_told_and_not_taken_for_gone(monkeypatch):
+    here = Story(retention=DAY / 2)
+    here.buy()
+    here.wait(DAY)
+
+    def locked(_path):
+        raise PermissionError(13, "in use")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.process.disk, "open", locked)
+        error = here.buy().error
+    assert isinstance(error, errors.StorageError)
+    assert "cannot be read (in use)" in str(error)
+    assert "Billed $0.42." in str(error)
+    assert given(here.buy()) == 1
+    assert here.sends == 1
+
+
+class FailsTwoFirst(Told):
+    def said(self, job, now):
+        early = job.ends - 100 <= now < job.ends
+        return Answer([job._success(job.films[0], now)], [job.error("top"), job.error("top")]) if early else None
+
+
+class LosesTwoFirst(Told):
+    def said(self, job, now):
+        shown = job.at + job.seconds / 4
+        if shown <= now < shown + 10:
+            return Answer([job._success(job.films[0], now)])
+        if shown <= now < job.ends:
+            raise Refusal("taskNotFound", "No task.", status=404)
+        return None
+
+    def archived(self, job, now):
+        return None if now >= job.ends else False
+
+
+@pytest.mark.parametrize("kind", [FailsTwoFirst, LosesTwoFirst])
+def test_what_came_after_the_purchase_was_closed_is_given_to_the_next_run(kind):
+    here = story(kind, latency=400.0)
+    assert given(here.buy(THREE)) == 1
+    here.wait(600)
+    assert given(here.buy(THREE)) == 3
+    assert not here.record(here.order(THREE).uuid(0)).failures
+    questions = len(here.simulator.requests)
+    assert given(here.buy(THREE)) == 3
+    assert len(here.simulator.requests) == questions
+    assert (here.sends, here.billed) == (1, 1)
+
+
+class OneByOne(Told):
+    def said(self, job, now):
+        ready = sum(now >= job.at + job.seconds * part / 3 for part in (1, 2, 3))
+        return Answer([job._success(film, now) for film in job.films[:ready]])
+
+
+def test_collecting_where_nobody_knows_how_many_were_ordered_asks_for_more():
+    here = story(OneByOne, latency=300.0)
+    assert here.buy(THREE, patience=110.0).end == "left"
+    task_uuid = here.order(THREE).uuid(0)
+    here.process = Process(here, Volume(here.volume.clock, here.loop.time), here.key, window=here.window)
+    assert given(here.collect(task_uuid)) == 1
+    here.wait(600)
+    assert given(here.collect(task_uuid)) == 3
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
+class TellsFailuresTwice(Told):
+    def said(self, job, now):
+        rows = [job._success(film, now) for film in job.films[: 1 if now < job.ends else 2]]
+        running = [job._row("processing")] if now < job.ends else []
+        return Answer([*rows, job.error("row"), *running], [job.error("top")]) if now >= job.at + 50 else None
+
+
+def test_a_failure_that_is_told_twice_does_not_stand_for_a_result_that_still_runs():
+    here = story(TellsFailuresTwice, ("job", {"kind": "partial", "count": 2}), latency=300.0)
+    assert given(here.buy(THREE)) == 2
+
+
+class ArchiveAlone(Told):
+    def said(self, job, now):
+        return Answer([], [job.error("top")]) if now >= job.at + 40 else None
+
+
+def test_a_failure_that_became_a_film_by_the_archive_alone_is_given():
+    here = story(ArchiveAlone, latency=400.0)
+    assert here.buy().end == "TaskFailed"
+    here.wait(600)
+    assert given(here.buy()) == 1
+    assert given(here.collect(here.order().uuid(0))) == 1
+    assert (here.sends, here.billed) == (1, 1)
+
+
+class ForgetsSoon(Told):
+    def said(self, job, now):
+        return Answer() if now >= job.ends + 600 else None
+
+
+def test_a_film_that_could_not_be_fetched_is_asked_for_in_the_archive_too():
+    here = story(ForgetsSoon, *[("download", None)] * 2, *[("download", "404")] * 40)
+    assert given(here.buy(THREE)) == 2
+    here.wait(3_000)
+    here.simulator.faults = type(here.simulator.faults)()
+    assert given(here.buy(THREE)) == 3
+
+
+def test_an_expired_purchase_is_looked_for_in_the_archive_too():
+    here = story(ForgetsSoon, *[("download", "404")] * 200)
+    assert here.buy().end == "ResultExpired"
+    here.wait(3_000)
+    here.simulator.faults = type(here.simulator.faults)()
+    assert given(here.buy()) == 1
+
+
+class OfTwoAccounts(Told):
+    other = False
+
+    def said(self, job, now):
+        if self.other:
+            raise Refusal("taskNotFound", "No task.", status=404)
+        half = job.at + 50 <= now < job.ends
+        return Answer([job._success(job.films[0], now)] + [job._row("processing")] * 2) if half else None
+
+    def archived(self, _job, _now):
+        return False if self.other else None
+
+
+def test_another_accounts_key_does_not_close_a_purchase_that_has_a_part_of_its_films():
+    here = story(OfTwoAccounts, latency=300.0)
+    here.buy(THREE, patience=120.0)
+    here.simulator.key, here.simulator.service.other = None, True
+    here.restart(key="a-key-of-another-account")
+    error = here.buy(THREE).error
+    assert isinstance(error, errors.AuthenticationError)
+    assert "another API key" in str(error)
+    here.simulator.service.other = False
+    here.restart(key=KEY)
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
+def test_a_clock_set_forward_does_not_end_a_render_that_the_service_hides():
+    class Hidden(Told):
+        def said(self, job, now):
+            return Answer() if now < job.ends else None
+
+        def archived(self, job, now):
+            return None if now >= job.ends else False
+
+    here = story(Hidden, latency=900.0)
+    here.buy(patience=100.0)
+    here.skew = 7_200.0
+    assert given(here.buy()) == 1
+    assert here.record().state is State.COMMITTED
