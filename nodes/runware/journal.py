@@ -186,7 +186,7 @@ class Journal:
         An attempt before it, which may have become a film, is the newest then.
         """
         try:
-            if self.of_intent(record.intent) == record.task_uuid:
+            if record.intent and self.of_intent(record.intent) == record.task_uuid:
                 before = next((each for each in reversed(record.earlier) if self.get(each)), None)
                 if before is not None:
                     self.put_intent(record.intent, before)

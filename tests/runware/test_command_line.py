@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import hashlib
 import json
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from kling.nodes.runware import __main__ as cli
 from kling.nodes.runware import files, settings
 from kling.nodes.runware.client import Client
 from kling.nodes.runware.journal import Journal, lock_place
@@ -241,6 +243,23 @@ def test_pruning_leaves_what_a_later_attempt_stands_on(journal, command):
     journal.put_intent(refused.intent, paid.task_uuid)
     command("prune", "--really")
     assert journal.get(UUID.format(1)) is not None
+
+
+def test_pruning_leaves_what_changed_since_it_was_listed(journal, monkeypatch):
+    for number in (1, 2):
+        put(journal, number, days=40, state=State.REJECTED)
+    pages = cli._pages
+
+    def slowly(journal):
+        listed = list(pages(journal))
+        put(journal, 1, state=State.COMMITTED)
+        put(journal, 2, state=State.HELD)
+        return listed
+
+    monkeypatch.setattr(cli, "_pages", slowly)
+    journal.clock = time.time
+    cli._prune(argparse.Namespace(older_than=30.0, really=True), journal)
+    assert [journal.get(UUID.format(number)).state for number in (1, 2)] == [State.COMMITTED, State.HELD]
 
 
 @pytest.mark.skipif(files.fcntl is None, reason="locks a byte range as another process on POSIX would")

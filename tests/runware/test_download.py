@@ -353,6 +353,7 @@ HOSTILE = [
     "https://evil.example?@vm.runware.ai/a.mp4", "https://evil.example\\@vm.runware.ai/", "https://vm.runware.ai\\.evil.example/",
     "https://user@vm.runware.ai/a.mp4", "https://user:word@vm.runware.ai/a.mp4", "https://:word@vm.runware.ai/a.mp4",
     "https://vm.runware.ai:8443/a.mp4", "https://vm.runware.ai:80/a.mp4", "https://vm.runware.ai:22/", "https://vm.runware.ai:0/",
+    "https://a..runware.ai/a.mp4", "https://.runware.ai/a.mp4",
     "https://vm.runware.ai:99999/", "https://vm.runware.ai:x/", "https://127.0.0.1/a.mp4", "https://localhost/a.mp4",
     "https://[::1]/a.mp4", "https://169.254.169.254/latest/meta-data/", "https://[fd00:ec2::254]/", "https://10.0.0.1/",
     "https://192.168.0.1/", "https://0.0.0.0/", "https://0/", "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/",

@@ -21,7 +21,9 @@ NOON = datetime(2026, 11, 22, 12).astimezone().timestamp()
 def journal(tmp_path):
     made = Journal(tmp_path / "__kling", clock=lambda: NOON)
     made.open()
-    return made
+    yield made
+    for file in made.disk._lock_files.values():
+        file.close()
 
 
 def test_a_record_is_read_as_it_was_written(journal):
@@ -168,6 +170,7 @@ def test_the_days_sum_counts_what_was_or_may_have_been_spent(journal):
         bought(7, state=State.REJECTED),
         bought(8, sent=NOON - 13 * 3_600),
         bought(9, state=State.RESULT, costs=(1.5,)),
+        bought(11, sent=NOON + 365 * 86_400),  # the clock was a year ahead
     ):
         journal.put(record)
     assert journal.spent_today() == Decimal("7.00")
@@ -200,6 +203,37 @@ def test_an_upload_is_remembered_for_less_long_than_the_service_keeps_it(tmp_pat
     assert journal.uploaded("ab" * 32) is None
     (journal.media / f"{'cd' * 32}.json").write_text("[]")
     assert journal.uploaded("cd" * 32) is None
+    journal.remember_upload("ef" * 32, UUID)
+    journal.forget_upload("ef" * 32)
+    assert journal.uploaded("ef" * 32) is None
+
+
+def test_where_copies_lie_is_added_to_what_the_record_says_by_then(journal):
+    old = bought(0)
+    old.deliveries["prefix"] = {"path": "a.mp4"}
+    newer = bought(0, state=State.COMMITTED, costs=(0.25, 0.25))
+    newer.deliveries["other"] = {"path": "b.mp4"}
+    journal.put(newer)
+    journal.remember_deliveries(old)
+    kept = journal.get(UUIDS[0])
+    assert kept.deliveries == {"other": {"path": "b.mp4"}, "prefix": {"path": "a.mp4"}}
+    assert (kept.state, len(kept.films)) == (State.COMMITTED, 2)
+    journal.erase(kept)
+    journal.remember_deliveries(old)
+    assert journal.get(UUIDS[0]) is None
+
+
+def test_what_is_erased_leaves_the_index_to_the_attempt_before_it(journal):
+    first, second = bought(0), bought(1)
+    first.intent = second.intent = "ab" * 32
+    second.earlier = [first.task_uuid]
+    for record in (first, second):
+        journal.put(record)
+    journal.put_intent(second.intent, second.task_uuid)
+    journal.erase(second)
+    assert journal.of_intent(first.intent) == first.task_uuid
+    journal.erase(first)
+    assert journal.of_intent(first.intent) is None
 
 
 def test_durations_are_kept_by_kind_and_a_torn_list_is_begun_anew(journal):

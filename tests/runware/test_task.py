@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from kling.nodes.runware import errors
 from kling.nodes.runware.record import State
@@ -602,6 +604,33 @@ def test_a_reference_film_is_uploaded_once_for_its_content():
     assert story.asked("mediaStorage") == 2
     assert story.buy(Kind(clip=True), take=2).end == "film"
     assert story.asked("mediaStorage") == 2
+
+
+def test_a_reference_film_is_uploaded_anew_after_the_service_refused_what_names_it():
+    story = Story(("videoInference", None), ("videoInference", {"kind": "status", "status": 404}))
+    assert story.buy(Kind(clip=True)).end == "film"
+    story.buy(Kind(clip=True), take=2)
+    assert story.asked("mediaStorage") == 1
+    assert story.buy(Kind(clip=True), take=2).end == "film"
+    assert story.asked("mediaStorage") == 2
+
+
+def test_the_hour_begins_when_the_last_byte_of_a_slow_send_can_have_arrived():
+    """20 MB on the slowest line are under way for forty minutes; then it renders for fifty, and nobody shows it."""
+    story = Story(("videoInference", "lost_after"), window=0.0, dedupe="none", latency=3_000.0)
+    story.simulator.service.__class__ = ShyService
+    order = story.order()
+
+    def body(task_uuid, uploads):
+        yield from order.body(task_uuid, uploads)
+        yield b" " * 20_000_000
+
+    slow = replace(order, body=body)
+    assert story.run(story.process.buy(slow, 2_700.0)).end == "SubmissionUncertain"
+    story.wait(4_000)
+    error = story.run(story.process.buy(slow, 2_700.0)).error
+    assert isinstance(error, errors.SubmissionUncertain) or error is None
+    assert story.sends == 1
 
 
 def test_a_render_that_hangs_gives_its_place_to_others():

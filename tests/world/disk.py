@@ -11,8 +11,17 @@ from random import Random
 
 from kling.nodes.runware.files import Disk
 
-FAULTS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO, "torn": errno.ENOSPC}
+FAULTS = {
+    "full": errno.ENOSPC,
+    "read-only": errno.EROFS,
+    "broken": errno.EIO,
+    "torn": errno.ENOSPC,
+    "unreadable": errno.EIO,
+}
 WRITES = frozenset({"make_folder", "create", "append", "sync", "replace", "sync_folder", "remove"})
+READS = frozenset({"read", "listing", "stat"})
+FOR_ONCE = frozenset({"torn", "unreadable"})
+"""Faults that befall one operation; the others stay."""
 
 
 @dataclass(eq=False)

@@ -15,7 +15,7 @@ from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.task import Purchase
 
-from .disk import WRITES, MemoryDisk, Volume
+from .disk import FOR_ONCE, READS, WRITES, MemoryDisk, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -91,12 +91,12 @@ class Process:
     def disk_step(self, operation: str) -> str | None:
         """Take one file operation, which may fail."""
         self.step(operation)
-        if self.disk_fuse == NEVER or operation not in WRITES:
+        if self.disk_fuse == NEVER or operation not in (READS if self.disk_fault == "unreadable" else WRITES):
             return None
         if self.disk_fuse > 0:
             self.disk_fuse -= 1
             return None
-        if self.disk_fault == "torn":
+        if self.disk_fault in FOR_ONCE:
             self.disk_fuse = NEVER
         self.world.note(f"disk {self.disk_fault} at {operation}")
         return self.disk_fault

@@ -53,7 +53,7 @@ def _writes(kind: Kind) -> int:
     return len(count)
 
 
-@pytest.mark.parametrize("fault", ["full", "read-only", "broken", "torn"])
+@pytest.mark.parametrize("fault", ["full", "read-only", "broken", "torn", "unreadable"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_any_file_operation_may_fail(kind, fault):
     for number in range(_writes(kind)):

@@ -127,7 +127,7 @@ class World:
             if chance.random() < 0.25:
                 process.fuse = int(10 ** chance.uniform(0, 2.4))
             if chance.random() < 0.15:
-                process.disk_fault = chance.choice(("full", "read-only", "broken", "torn"))
+                process.disk_fault = chance.choice(("full", "read-only", "broken", "torn", "unreadable"))
                 process.disk_fuse = int(10 ** chance.uniform(0, 1.9)) - 1
             for kind, take in self.wanted:
                 patience = chance.expovariate(1 / 30) if chance.random() < 0.3 else NODE_PATIENCE
