@@ -116,7 +116,7 @@ class Client:
         given up; by default after as long as a slow line needs. Raises NotSent when no connection was made, Uncertain
         when the bytes may have arrived, OSError when the file cannot be read or is damaged.
         """
-        limit = longest_send(size) if seconds is None else seconds
+        limit = CONNECT_SECONDS + longest_way(size) + SEND_SECONDS if seconds is None else seconds
         timeout = httpx.Timeout(
             connect=min(CONNECT_SECONDS, limit),
             read=min(ACKNOWLEDGEMENT_SECONDS, limit),
@@ -159,7 +159,7 @@ class Client:
         content = await disk.offload(lambda: json.dumps([task]).encode())
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=UPLOAD_ANSWER_SECONDS, write=SEND_SECONDS, pool=None)
         request = self._request(content, timeout, len(content))
-        limit = CONNECT_SECONDS + len(content) / SLOWEST_UPLOAD + UPLOAD_ANSWER_SECONDS
+        limit = CONNECT_SECONDS + longest_way(len(content)) + UPLOAD_ANSWER_SECONDS
         try:
             answer = await self._exchange(self._questions, request, limit)
         except Uncertain as reason:
@@ -230,9 +230,9 @@ class Client:
         return response.read(reply.status_code, body, retry_after(reply.headers.get("Retry-After"), time.time()))
 
 
-def longest_send(size: int) -> float:
-    """Give after how many seconds a send of `size` bytes is given up."""
-    return CONNECT_SECONDS + size / SLOWEST_UPLOAD + SEND_SECONDS
+def longest_way(size: int) -> float:
+    """Give for how many seconds `size` bytes may be under way, on the slowest line that is waited for."""
+    return size / SLOWEST_UPLOAD
 
 
 def service_error(failure: response.Failure, status: int, *, doing: str, task_uuid: str | None = None) -> Exception:

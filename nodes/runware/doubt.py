@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import sending, tell
-from .client import longest_send
+from .client import longest_way
 from .record import State
 from .verdict import REFUSALS
 
@@ -91,7 +91,7 @@ def _seconds_to_settle(purchase: Purchase) -> float | None:
     ages = purchase.ages(record.last_sent_at)
     if not ages or max(ages) > timing.settle_latest:
         return None
-    return longest_send(record.body_size) + timing.settle - min(ages)
+    return longest_way(record.body_size) + timing.settle - min(ages)
 
 
 @dataclass

@@ -28,8 +28,8 @@ class Timing:
     """Nothing that was given up arrives later than this (A4)."""
     least_answer: float = 3.0
     """A send needs this long to be worth a try."""
-    settle: float = 3_600.0
-    """After this long every render of an earlier send has ended and would be seen (A2, A3)."""
+    settle: float = 3_630.0
+    """So long after the bytes were under way every render of a send has ended and would be seen (A2, A3, A4)."""
     settle_latest: float = 43_200.0
     """After this long a result may already be forgotten, so that seeing nothing proves nothing (A2)."""
     clean_probes: int = 3
