@@ -237,7 +237,8 @@ class World:
             return
         for each in earlier:
             known = process.volume.durable_bytes(FOLDER / "tasks" / f"{each}.json")
-            if not _ended_badly(known) and each not in self.ended and not self._other_name():
+            elsewhere = self.layout == "separate" and _is(known, State.INTENT)  # sent there, only prepared here
+            if not (_ended_badly(known) or elsewhere or each in self.ended or self._other_name()):
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
 
@@ -335,7 +336,11 @@ class World:
 
 
 def _ended_badly(record: bytes | None) -> bool:
-    return record is not None and any(f'"state":"{bad.value}"'.encode() in record for bad in ENDED_BADLY)
+    return any(_is(record, bad) for bad in ENDED_BADLY)
+
+
+def _is(record: bytes | None, state: State) -> bool:
+    return record is not None and f'"state":"{state.value}"'.encode() in record
 
 
 def run(seed: int, loop: VirtualLoop, *, verbose: bool = False) -> World:
