@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from . import tell
-from .record import ENDED_BADLY, TAKEN, UNCLEAR, Record, State
+from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
 
 if TYPE_CHECKING:
     from .order import Order
@@ -34,12 +34,15 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     order = purchase.wanted
     record = _newest(purchase) or _begin(purchase, order.uuid(0))
     purchase.status.task_uuid = record.task_uuid
-    if record.state not in TAKEN - {State.EXPIRED}:
-        record = _taken_earlier(purchase, record) or record
+    earlier = None if record.state in TAKEN - {State.EXPIRED} else _taken_earlier(purchase, record)
+    if earlier is not None and earlier.state is not State.EXPIRED:
+        record, earlier = earlier, None
     is_seen = record.state in ENDED_BADLY and await seen_again(purchase, record)
+    if earlier is not None and record.state in ENDED_BADLY | UNSENT and not is_seen:
+        return earlier, False  # it was paid and is gone: only another take buys it anew
     if record.state in ENDED_BADLY and not is_seen:
-        earlier = [*names_before(order, record), record.task_uuid]
-        record = _begin(purchase, order.uuid(record.attempt + 1), record.attempt + 1, earlier=earlier)
+        names = [*names_before(order, record), record.task_uuid]
+        record = _begin(purchase, order.uuid(record.attempt + 1), record.attempt + 1, earlier=names)
     if record.state in UNCLEAR:
         record = await _made_elsewhere(purchase, record) or record
     return record, is_seen
@@ -109,13 +112,19 @@ def _newest(purchase: Purchase) -> Record | None:
 
 
 def _taken_earlier(purchase: Purchase, record: Record) -> Record | None:
-    """Find an attempt before this one that the service took after all: its film is wanted, not another one."""
+    """Find an attempt before this one that the service took after all: its film is wanted, not another one.
+
+    One that is still to be had comes before one that has expired.
+    """
+    expired = None
     for attempt, task_uuid in reversed(list(enumerate(names_before(purchase.wanted, record)))):
         earlier = purchase.journal.get(task_uuid)
-        if earlier is not None and earlier.state in TAKEN - {State.EXPIRED}:
+        if earlier is not None and earlier.state in TAKEN:
             earlier.attempt = attempt  # one that was collected by its UUID does not know it
-            return earlier
-    return None
+            if earlier.state is not State.EXPIRED:
+                return earlier
+            expired = expired or earlier
+    return expired
 
 
 async def _made_elsewhere(purchase: Purchase, record: Record) -> Record | None:

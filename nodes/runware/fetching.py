@@ -34,7 +34,18 @@ async def fetch(purchase: Purchase) -> None:
     record = purchase.record
     purchase.status.accepted_at = None  # the render is over
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
-    missing = [film for film in await _not_here(purchase) if not await _fetch_patiently(purchase, film)]
+    record.films, record.gone = [*record.films, *record.gone], []
+    record.failures = [each for each in record.failures if each.get("code") != GONE]
+    waiting, unreadable = await _not_here(purchase)
+    missing: list[Film] = []
+    while waiting:
+        film = waiting.pop(0)
+        if not await _fetch_patiently(purchase, film):
+            missing.append(film)
+        known = [id(each) for each in (*waiting, *missing)]  # asking for addresses may show more films
+        waiting += [each for each in record.films if each.file is None and id(each) not in known]
+    if unreadable is not None:
+        raise unreadable
     if len(missing) == len(record.films):
         record.move(State.EXPIRED)
         purchase.journal.put(record)
@@ -103,7 +114,10 @@ async def is_whole(purchase: Purchase) -> bool:
     Where it has fewer films than were ordered, the service is asked for the others; that there are none is no error.
     """
     record = purchase.record
-    if not await _not_here(purchase):
+    missing, unreadable = await _not_here(purchase)
+    if not missing:
+        if unreadable is not None:
+            raise unreadable
         is_collected = purchase.order is None and not record.request  # nobody here knows how many were ordered
         if is_collected or len(record.films) < record.number_results:
             await _look_for_more(purchase)
@@ -118,7 +132,8 @@ async def look_again(purchase: Purchase) -> None:
     """Look once more, here and at the service, for what had been gone; its word stands."""
     record = purchase.record
     await _find_here(purchase)
-    if len(await _not_here(purchase)) < len(record.films):
+    missing, unreadable = await _not_here(purchase)
+    if unreadable is not None or len(missing) < len(record.films):
         record.move(State.RESULT)
         purchase.journal.put(record)
         return
@@ -130,9 +145,19 @@ async def look_again(purchase: Purchase) -> None:
     purchase.journal.put(record)
 
 
-async def _not_here(purchase: Purchase) -> list[Film]:
-    """List the films that are not in the state folder, whole. What is known of them stays: they may come back."""
-    return [film for film in purchase.record.films if not await _is_here(purchase, film)]
+async def _not_here(purchase: Purchase) -> tuple[list[Film], KlingError | None]:
+    """List the films that are not in the state folder, whole; and give the error of one that is and cannot be read.
+
+    What is known of the missing ones stays: they may come back.
+    """
+    missing, unreadable = [], None
+    for film in purchase.record.films:
+        try:
+            if not await _is_here(purchase, film):
+                missing.append(film)
+        except StorageError as error:
+            unreadable = error
+    return missing, unreadable
 
 
 async def _is_here(purchase: Purchase, film: Film) -> bool:
@@ -147,8 +172,9 @@ async def _is_here(purchase: Purchase, film: Film) -> bool:
 async def _find_here(purchase: Purchase) -> None:
     """Take back what had been given up and is here after all: a disk may have been away."""
     for film in list(purchase.record.gone):
-        if await _is_here(purchase, film):
-            _take_back(purchase, film)
+        with contextlib.suppress(StorageError):
+            if await _is_here(purchase, film):
+                _take_back(purchase, film)
 
 
 async def _look_for_more(purchase: Purchase) -> None:

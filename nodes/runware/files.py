@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -27,6 +28,7 @@ class Disk:
     def __init__(self) -> None:
         self._lock_files: dict[str, BinaryIO] = {}
         self._locked: set[tuple[str, int]] = set()
+        self._guard = threading.Lock()  # Windows locks where the one handle stands, which all threads move
 
     def make_folder(self, path: Path) -> None:
         """Make a folder (and its parents) that only its owner can open."""
@@ -124,23 +126,25 @@ class Disk:
         Byte-range locks: one file serves every purchase. They belong to the process, so within one process the
         caller must know what it holds; True where the file system knows no locks, as nothing may depend on them alone.
         """
-        if (str(path), place) in self._locked:
-            return False
-        file = self._lock_files.get(str(path))
-        if file is None:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
-            file = self._lock_files[str(path)] = os.fdopen(descriptor, "r+b", buffering=0)
-        if not _lock_byte(file, place):
-            return False
-        self._locked.add((str(path), place))
-        return True
+        with self._guard:
+            if (str(path), place) in self._locked:
+                return False
+            file = self._lock_files.get(str(path))
+            if file is None:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+                file = self._lock_files[str(path)] = os.fdopen(descriptor, "r+b", buffering=0)
+            if not _lock_byte(file, place):
+                return False
+            self._locked.add((str(path), place))
+            return True
 
     def unlock(self, path: Path, place: int) -> None:
         """Give a lock back."""
-        self._locked.discard((str(path), place))
-        file = self._lock_files.get(str(path))
-        if file is not None:
-            _unlock_byte(file, place)
+        with self._guard:
+            self._locked.discard((str(path), place))
+            file = self._lock_files.get(str(path))
+            if file is not None:
+                _unlock_byte(file, place)
 
     async def offload(self, work: Callable[..., T], *arguments: object) -> T:
         """Do slow file work beside the event loop."""

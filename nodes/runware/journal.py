@@ -37,6 +37,7 @@ UPLOAD_KEPT_SECONDS = 25 * 86_400
 DURATIONS_KEPT = 64
 PART_KEPT_SECONDS = 86_400
 BUDGET_LOCK_PLACE = 0
+DELIVERY_TRIES, DELIVERY_PAUSE = 10, 0.1
 UNKNOWN_POSTS = 2
 """Stands for "more than one, perhaps" where a record is lost."""
 
@@ -108,18 +109,23 @@ class Journal:
     def remember_deliveries(self, record: Record) -> None:
         """Add to a record where copies of its films lie; the rest of it may have changed since it was read.
 
-        To forget that costs only another copy: nothing is said where it cannot be written, or another run is at it.
+        Not for an event loop: it waits a second for who is at it. To forget costs only another copy: nothing is said.
         """
         place = lock_place(record.task_uuid)
         with contextlib.suppress(StorageError):
-            if self.lock(place):
-                try:
-                    known = self.get(record.task_uuid)
-                    if known is not None:
-                        known.deliveries.update(record.deliveries)
-                        self.put(known)
-                finally:
-                    self.unlock(place)
+            for _ in range(DELIVERY_TRIES):
+                if self.lock(place):
+                    break
+                time.sleep(DELIVERY_PAUSE)
+            else:
+                return
+            try:
+                known = self.get(record.task_uuid)
+                if known is not None:
+                    known.deliveries.update(record.deliveries)
+                    self.put(known)
+            finally:
+                self.unlock(place)
 
     def put_intent(self, intent: str, task_uuid: str, *, anew: bool = False) -> None:
         """Write down which task is an intent's newest attempt, before it is sent.

@@ -41,6 +41,8 @@ class Timing:
     """Answers in a row that must call a task failed: an error can still turn into a result."""
     failure_patience: float = 30.0
     """For so long, too, unless the failure is one that nothing takes back."""
+    told_twice_patience: float = 600.0
+    """For so long, where there are more failures and results under way than were ordered."""
     lost_patience: float = 60.0
     no_address_patience: float = 60.0
     fetch_patience: float = 120.0
@@ -49,8 +51,7 @@ class Timing:
     overlong: float = 1_800.0
     """After this long a render no longer counts against the purchases at once."""
     lock_pause: float = 0.5
-    budget_patience: float = 60.0
-    archive_rest: float = 60.0
+    budget_patience: float = 300.0
     expected: tuple[float, ...] = ()
     """Seconds that renders are taken to last until there is a history; empty where nobody can say."""
 

@@ -49,7 +49,7 @@ async def exists(purchase: Purchase) -> bool:
     task_uuid = purchase.record.task_uuid
     await attempts.check_others(purchase)
     archived = await purchase.archived_or_unclear(task_uuid)
-    known = archived is not None and (archived.successes or archived.pending or archived.conflict)
+    known = archived.successes or archived.pending or archived.conflict
     if not known and not (await purchase.ask_or_stop(task_uuid)).proves:
         return False
     purchase.accept("it was there already")
@@ -179,16 +179,15 @@ async def _mark_sending(purchase: Purchase) -> bool:
     after every wait.
     """
     fresh = not purchase.record.maybe_sent
-    while True:
-        if fresh and not purchase.just_asked and await exists(purchase):
+    if fresh and not purchase.just_asked and await exists(purchase):
+        return False
+    async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
+        if fresh and not purchase.just_asked and await exists(purchase):  # the lock, or the sum, took long
             return False
-        async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
-            if fresh and not purchase.just_asked:
-                continue
-            if fresh:
-                attempts.check_taken(purchase)
-            _write_sending(purchase, fresh=fresh)
-            return True
+        if fresh:
+            attempts.check_taken(purchase)
+        _write_sending(purchase, fresh=fresh)
+        return True
 
 
 @asynccontextmanager

@@ -65,7 +65,6 @@ class Purchase:
         self.first_sent: float | None = None
         """When the first send that is still unsettled left this process, by the loop's clock."""
         self._clean_at = float("-inf")
-        self._archive_out_until = float("-inf")
         self._has_place = False
 
     @property
@@ -237,17 +236,14 @@ class Purchase:
         self._clean_at = asyncio.get_running_loop().time()
         return sighting
 
-    async def archived_or_unclear(self, task_uuid: str) -> Sighting | None:
-        """Ask the archive for a clear answer. It is the second witness: without its word the first one's stands.
+    async def archived_or_unclear(self, task_uuid: str) -> Sighting:
+        """Ask the archive before anything is spent.
 
-        Where it does not answer at all, it is left alone for a minute.
+        It is the second witness: where it is unclear, the first one's word stands; out of reach, it stops the purchase.
         """
-        now = asyncio.get_running_loop().time()
-        if now < self._archive_out_until:
-            return None
         sighting = await _patiently(self.archived, task_uuid)
         if sighting is None:
-            self._archive_out_until = asyncio.get_running_loop().time() + self.timing.archive_rest
+            raise tell.unreachable("its archive of tasks gave no answer", self.status.task_uuid or task_uuid)
         return sighting
 
     async def seen(self, task_uuid: str) -> Sighting:
@@ -261,7 +257,7 @@ class Purchase:
         archived = await self.archived_or_unclear(task_uuid)
         record = self.journal.get(task_uuid)
         has_failed = sighting.failures or (record is not None and record.state is State.FAILED)
-        if archived and (archived.successes or (not has_failed and (archived.proves or archived.conflict))):
+        if archived.successes or (not has_failed and (archived.proves or archived.conflict)):
             return archived
         return sighting
 

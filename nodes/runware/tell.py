@@ -62,7 +62,7 @@ def held_by_other_key(record: Record) -> KlingError:
 def budget_locked(record: Record) -> KlingError:
     """Another run is reckoning the day's spending, and does not end."""
     return errors.StorageError(
-        "Another run has been reckoning the day's spending for a minute, and KLING_DAILY_BUDGET_USD cannot be kept.",
+        "Another run has been reckoning the day's spending for minutes, and KLING_DAILY_BUDGET_USD cannot be kept.",
         billing=NOT_BILLED,
         task_uuid=record.task_uuid,
         next_step="Run again; if it stays so, end the other ComfyUI that uses this folder.",

@@ -57,8 +57,8 @@ def _count_found(purchase: Purchase, sighting: Sighting) -> None:
     """Learn how many results a purchase has that this machine has no record of."""
     record = purchase.record
     if purchase.order is None and not record.request:
-        shown = len(record.films) + sighting.pending + len(sighting.failures)
-        record.number_results = max(record.number_results, shown)
+        shown = len(sighting.successes) + sighting.pending + len(sighting.failures)
+        record.number_results = max(record.number_results, shown, len(record.films))
 
 
 def _all_known(purchase: Purchase, sighting: Sighting, watch: Watch) -> bool:
@@ -71,7 +71,7 @@ def _all_known(purchase: Purchase, sighting: Sighting, watch: Watch) -> bool:
     if not failures or (pending and failures < missing):
         return False
     told_twice = films + failures + pending > record.number_results > 1  # once as a row, once as an error
-    if pending and told_twice and min(purchase.ages(record.accepted_at or 0.0)) < timing.settle:
+    if pending and told_twice and not watch.lasted(watch.failed_since, timing.told_twice_patience):
         return False
     if watch.settling < timing.failure_confirmations + (failures < missing):
         return False
@@ -105,9 +105,11 @@ async def _give_up_lost(purchase: Purchase, watch: Watch) -> None:
         raise tell.no_address(record)
     silent = watch.lasted(watch.silent_since, timing.lost_patience)
     lost = watch.lasted(watch.lost_since, timing.lost_patience)
-    if (silent or lost) and not purchase.has_its_key:
+    ages = purchase.ages(record.accepted_at or 0.0)
+    has_some = record.films and min(ages) > timing.settle_latest  # and nobody may ever come with the other key
+    if (silent or lost) and not purchase.has_its_key and not has_some:
         raise tell.other_key(record)
-    if not (lost or (silent and min(purchase.ages(record.accepted_at or 0.0)) >= timing.settle)):
+    if not (lost or (silent and min(ages) >= timing.settle)):
         return
     archived = await purchase.archived(record.task_uuid)
     if archived is None or archived.pending:

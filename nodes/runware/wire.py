@@ -143,8 +143,11 @@ class Wire:
 
     def has_bought(self, account: Account, intent: str) -> bool:
         """Whether the service has taken an order before, so that running it again spends nothing. Reads the journal."""
-        newest = self.journal(account).newest_attempt(intent)
-        return newest is not None and newest.state in TAKEN
+        journal = self.journal(account)
+        newest = journal.newest_attempt(intent)
+        if newest is None:
+            return False
+        return any(each is not None and each.state in TAKEN for each in (newest, *map(journal.get, newest.earlier)))
 
     def prepare(self, account: Account) -> None:
         """Get ready what takes long the first time: certificates, or the service of rehearsals.

@@ -520,11 +520,53 @@ def test_many_refused_attempts_are_asked_about_a_few_at_a_time():
     assert here.buy().end == "film"
 
 
-def test_an_archive_that_hangs_is_left_alone_for_a_while():
-    here = story(("videoInference", REFUSED))
+@pytest.mark.parametrize("fault", ["reset_before", "hang", "refused"])
+def test_nothing_is_bought_while_the_archive_is_out_of_reach(fault):
+    here = story(kind=ForgetfulService)
     here.buy()
-    here.script(*[("getTaskDetails", "hang")] * 100)
-    began = here.loop.time()
+    here.wait(3_600)
+    elsewhere(here)
+    here.script(*[("getTaskDetails", fault)] * 20)
+    error = here.buy().error
+    assert "archive" in str(error)
+    assert "Nothing was sent now." in str(error)
+    here.simulator.faults = type(here.simulator.faults)()
+    assert here.buy(patience=60.0).end == "left"
+    here.wait(3_700)
     assert here.buy().end == "film"
-    (sent,) = [each.at for each in here.simulator.requests if each.channel == "videoInference"][1:]
-    assert sent - began < 100.0
+    assert here.sends == 1
+
+
+@pytest.mark.parametrize("script", [[REFUSED], ["refused"] * 5], ids=["refused", "unsent"])
+def test_an_earlier_attempt_that_was_paid_and_expired_is_bought_again_by_another_take_alone(script):
+    here = story(
+        ("job", "turns"),
+        ("videoInference", None),
+        *[("videoInference", fault) for fault in script],
+        latency=400.0,
+        retention=50_000.0,
+    )
+    for _ in range(2):
+        here.buy()
+    here.wait(300)
+    here.script(*[("download", "404")] * 400)
+    sends = here.sends
+    for _ in range(2):
+        assert here.buy().end == "ResultExpired"
+        here.wait(60_000)
+    assert (here.sends, here.billed) == (sends, 1)
+
+
+def test_a_days_sum_that_takes_long_does_not_keep_a_purchase_from_being_sent():
+    here = story()
+    budget(here.process, "100")
+    disk = here.process.disk
+    offload = disk.offload
+
+    async def slowly(work, *arguments):
+        await asyncio.sleep(8.0)
+        return await offload(work, *arguments)
+
+    disk.offload = slowly
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from kling.nodes.runware import errors
 from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator.exchange import Reply
 from kling.nodes.runware.simulator.films import NAME, Films
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
@@ -191,6 +192,100 @@ def test_an_expired_purchase_is_looked_for_in_the_archive_too():
     here.wait(3_000)
     here.simulator.faults = type(here.simulator.faults)()
     assert given(here.buy()) == 1
+
+
+class LateFilms(EarlyFilms):
+    """No film can be fetched before a second that the test sets."""
+
+    until = 0.0
+
+    async def download(self, request, fault, now):
+        return Reply(422) if now < self.until else await Films.download(self, request, fault, now)
+
+
+@pytest.mark.parametrize("kind", [FailsTwoFirst, OneByOne])
+def test_what_is_shown_while_another_film_is_waited_for_is_fetched_with_it(kind):
+    here = story(kind, latency=300.0)
+    here.simulator.films.__class__ = LateFilms
+    here.simulator.films.until = 315.0
+    outcome = here.buy(THREE)
+    assert given(outcome) == 3
+    assert all(film.file for film in outcome.record.films)
+    assert len(here.films()) == 3
+
+
+def test_one_film_that_cannot_be_read_does_not_keep_the_others_from_being_fetched():
+    here = story(OneByOne, latency=300.0, retention=50_000.0)
+    here.buy(THREE, patience=120.0)
+    first, *_ = here.volume.below("films")
+    disk, right = here.process.disk, here.process.disk.open
+
+    def locked(path):
+        if path == first:
+            raise PermissionError(13, "in use")
+        return right(path)
+
+    disk.open = locked
+    here.simulator.films.__class__ = LateFilms
+    here.simulator.films.until = 310.0
+    assert here.buy(THREE).end == "StorageError"
+    assert len(here.films()) == 3
+    here.wait(60_000)
+    disk.open = right
+    assert given(here.buy(THREE)) == 3
+
+
+def test_what_was_given_up_is_tried_with_what_was_damaged():
+    """One film of three was 404 at first; later the others are lost here and gone there, and it is back."""
+    here = story(Told, latency=60.0)
+    task_uuid, away = here.order(THREE).uuid(0), {1}
+
+    class Moving(EarlyFilms):
+        async def download(self, request, fault, now):
+            names = [row["videoUUID"] for row in self.service.jobs[task_uuid][-1].films]
+            gone = any(names[number] in request.path for number in away)
+            return Reply(404) if gone else await super().download(request, fault, now)
+
+    here.simulator.films.__class__ = Moving
+    assert given(here.buy(THREE)) == 2
+    for path in here.volume.below("films"):
+        here.volume.drop(path)
+    away ^= {0, 1, 2}
+    outcome = here.buy(THREE)
+    assert given(outcome) == 1
+    assert len(outcome.record.gone) == 2
+
+
+def test_an_answer_that_goes_backwards_does_not_add_to_what_was_ordered():
+    class Backwards(Told):
+        def said(self, job, now):
+            first = [job._success(job.films[0], now)] if 100 <= now - job.at < 160 else []
+            return Answer(first + [job._row("processing")] * (3 - len(first))) if now - job.at < 180 else None
+
+    here = story(Backwards, latency=300.0)
+    here.buy(THREE, patience=110.0)
+    here.process = Process(here, Volume(here.volume.clock, here.loop.time), here.key, window=here.window)
+    assert given(here.collect(here.order(THREE).uuid(0))) == 3
+
+
+def test_the_films_that_are_here_are_given_though_the_key_was_changed_and_the_service_forgot():
+    class Lost(Told):
+        def said(self, job, now):
+            if now > job.ends + DAY / 2:
+                raise Refusal("taskNotFound", "No task.", status=404)
+            half = job.at + 50 <= now < job.ends
+            return Answer([job._success(job.films[0], now)] + [job._row("processing")] * 2) if half else None
+
+        def archived(self, job, now):
+            return False if now > job.ends + DAY / 2 else None
+
+    here = story(Lost, latency=300.0)
+    here.buy(THREE, patience=120.0)
+    here.process.end()
+    here.wait(DAY)
+    here.simulator.key = "next"
+    here.restart(key="next")
+    assert given(here.buy(THREE)) == 1
 
 
 class OfTwoAccounts(Told):
