@@ -11,7 +11,7 @@ from kling.nodes.runware import wire as module
 from kling.nodes.runware.client import Client
 from kling.nodes.runware.errors import KlingError, TaskFailed
 from kling.nodes.runware.order import Timing
-from kling.nodes.runware.record import State
+from kling.nodes.runware.record import Record, State
 from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.simulator import Faults, Simulator
 from kling.nodes.runware.wire import Account, Wire
@@ -178,3 +178,15 @@ def test_making_a_wire_starts_nothing():
     before = threading.active_count()
     assert Wire()._loop is None
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("first", "bought"), [(State.COMMITTED, True), (State.FAILED, False)])
+def test_an_earlier_attempt_that_became_a_film_counts_as_bought(stage, first, bought):
+    here = stage()
+    wanted, journal = order(KINDS[0], KEY), here.wire.journal(here.account)
+    journal.open()
+    assert not here.wire.has_bought(here.account, wanted.intent)
+    journal.put(Record(task_uuid=wanted.uuid(0), intent=wanted.intent, state=first))
+    journal.put(Record(task_uuid=wanted.uuid(1), intent=wanted.intent, attempt=1, earlier=[wanted.uuid(0)]))
+    journal.put_intent(wanted.intent, wanted.uuid(1))
+    assert here.wire.has_bought(here.account, wanted.intent) is bought
