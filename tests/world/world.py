@@ -22,7 +22,7 @@ from .disk import Volume
 from .mischief import DEEDS
 from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
-from .weather import ShyService, Weather
+from .weather import DENYING, ShyService, Weather
 
 if TYPE_CHECKING:
     from kling.nodes.runware.order import Order
@@ -32,6 +32,8 @@ FASTEST = 35.0
 """Seconds: no render is faster (A3)."""
 NODE_PATIENCE = 2_700.0
 CALM_PRESSES = 5
+CALLED_FAILED = 3
+"""So many answers that call a task failed, over half a minute, are believed."""
 HISTORY = json.dumps({"klingai:kling-video@3-standard 5": [40, 45, 55, 60, 90, 120]}).encode()
 """How long renders took: with it, questions are asked where most end."""
 
@@ -311,9 +313,13 @@ class World:
         return bool(alone) and (self.dedupe == "none" or isinstance(self.simulator.service, ShyService))
 
     def _changed_its_mind(self, task_uuids: list[str]) -> bool:
-        """Whether the service called each of these failed, and made a film of it after all."""
+        """Whether the service called each of these failed, answer after answer, and made a film of it after all."""
         jobs = self.simulator.service.jobs
-        return all(any(job.fate and job.fate.kind == "turns" for job in jobs[each]) for each in task_uuids)
+        called = Counter(
+            task.get("taskUUID") for each in self.simulator.requests if each.fault in DENYING for task in each.tasks
+        )
+        turned = {each for each in task_uuids if any(job.fate and job.fate.kind == "turns" for job in jobs[each])}
+        return all(each in turned or called[each] >= CALLED_FAILED for each in task_uuids)
 
     def _films(self) -> set[str]:
         """Check every film under its final name; give their UUIDs."""
