@@ -66,18 +66,25 @@ async def check_others(purchase: Purchase) -> None:
     """Ask, before anything is sent, whether another attempt has become a film, or is becoming one.
 
     The service may have changed its mind about an earlier one, or another machine have sent what was refused here, or
-    the one after it. Raises CameTrue.
+    the one after it. All are asked about at once: while one question is answered, another's answer grows old. Raises
+    CameTrue.
     """
-    names = names_before(purchase.wanted, purchase.record)
-    taken = await _taken(purchase, names)
+    names, own = _around(purchase, purchase.record)
+    others = [attempt for attempt in range(len(names)) if attempt != own]
+    taken = [others[n] for n in await _taken(purchase, [names[attempt] for attempt in others])]
+    earlier = [attempt for attempt in taken if attempt < own]
+    if earlier:
+        attempt = max(earlier)
+        record = purchase.journal.get(names[attempt]) or _begin(purchase, names[attempt], found=True)
+        record.attempt, record.earlier = attempt, names[:attempt]
+        raise CameTrue(record)
     if taken:
-        attempt = max(taken)
-        earlier = purchase.journal.get(names[attempt]) or _begin(purchase, names[attempt], found=True)
-        earlier.attempt, earlier.earlier = attempt, names[:attempt]
-        raise CameTrue(earlier)
-    later = await _made_elsewhere(purchase, purchase.record)
-    if later is not None:
-        raise CameTrue(later)
+        raise CameTrue(_found(purchase, names, min(taken)))
+
+
+def groups(purchase: Purchase) -> int:
+    """In how many groups the other attempts are asked about, one after the other."""
+    return -(-(len(names_before(purchase.wanted, purchase.record)) + AHEAD) // AT_ONCE)
 
 
 def check_taken(purchase: Purchase) -> None:
@@ -129,14 +136,20 @@ def _taken_earlier(purchase: Purchase, record: Record) -> Record | None:
 
 async def _made_elsewhere(purchase: Purchase, record: Record) -> Record | None:
     """Find a later attempt that another machine has made, or a journal since lost; asking is free."""
-    order = purchase.wanted
-    names = [*names_before(order, record), record.task_uuid]
-    names += [order.uuid(attempt) for attempt in range(len(names), len(names) + AHEAD)]
-    taken = await _taken(purchase, names[-AHEAD:])
-    if not taken:
-        return None
-    attempt = len(names) - AHEAD + min(taken)
+    names, own = _around(purchase, record)
+    taken = await _taken(purchase, names[own + 1 :])
+    return _found(purchase, names, own + 1 + min(taken)) if taken else None
+
+
+def _found(purchase: Purchase, names: list[str], attempt: int) -> Record:
     return _begin(purchase, names[attempt], attempt, found=True, earlier=names[:attempt])
+
+
+def _around(purchase: Purchase, record: Record) -> tuple[list[str], int]:
+    """Name the attempts before this one, itself, and those that another machine may be ahead by; say which it is."""
+    before = names_before(purchase.wanted, record)
+    after = [purchase.wanted.uuid(len(before) + 1 + n) for n in range(AHEAD)]
+    return [*before, record.task_uuid, *after], len(before)
 
 
 async def _taken(purchase: Purchase, names: list[str]) -> list[int]:
