@@ -8,6 +8,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -20,6 +21,11 @@ if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
 import conftest  # noqa: E402, F401  puts the pack on the path, under the name kling
+
+if platform.python_implementation() == "PyPy":
+    from world.on_pypy import quicken
+
+    quicken()
 
 CHUNK = 250
 
