@@ -9,8 +9,13 @@ from . import tell
 from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .order import Order
     from .task import Purchase
+    from .verdict import Sighting
+
+    Ask = Callable[[str], Awaitable[Sighting]]
 
 MOST = 1_000
 AHEAD = 2
@@ -62,16 +67,16 @@ async def seen_again(purchase: Purchase, record: Record) -> bool:
     return bool(sighting.successes or sighting.pending)
 
 
-async def check_others(purchase: Purchase) -> None:
+async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:
     """Ask, before anything is sent, whether another attempt has become a film, or is becoming one.
 
     The service may have changed its mind about an earlier one, or another machine have sent what was refused here, or
-    the one after it. All are asked about at once: while one question is answered, another's answer grows old. Raises
-    CameTrue.
+    the one after it. All are asked about at once: while one question is answered, another's answer grows old. `ask` is
+    the question, for the state and in the archive if none is given. Raises CameTrue.
     """
     names, own = _around(purchase, purchase.record)
     others = [attempt for attempt in range(len(names)) if attempt != own]
-    taken = [others[n] for n in await _taken(purchase, [names[attempt] for attempt in others])]
+    taken = [others[n] for n in await _taken([names[attempt] for attempt in others], ask or purchase.seen)]
     earlier = [attempt for attempt in taken if attempt < own]
     if earlier:
         attempt = max(earlier)
@@ -80,11 +85,6 @@ async def check_others(purchase: Purchase) -> None:
         raise CameTrue(record)
     if taken:
         raise CameTrue(_found(purchase, names, min(taken)))
-
-
-def groups(purchase: Purchase) -> int:
-    """In how many groups the other attempts are asked about, one after the other."""
-    return -(-(len(names_before(purchase.wanted, purchase.record)) + AHEAD) // AT_ONCE)
 
 
 def check_taken(purchase: Purchase) -> None:
@@ -137,7 +137,7 @@ def _taken_earlier(purchase: Purchase, record: Record) -> Record | None:
 async def _made_elsewhere(purchase: Purchase, record: Record) -> Record | None:
     """Find a later attempt that another machine has made, or a journal since lost; asking is free."""
     names, own = _around(purchase, record)
-    taken = await _taken(purchase, names[own + 1 :])
+    taken = await _taken(names[own + 1 :], purchase.seen)
     return _found(purchase, names, own + 1 + min(taken)) if taken else None
 
 
@@ -152,11 +152,11 @@ def _around(purchase: Purchase, record: Record) -> tuple[list[str], int]:
     return [*before, record.task_uuid, *after], len(before)
 
 
-async def _taken(purchase: Purchase, names: list[str]) -> list[int]:
+async def _taken(names: list[str], ask: Ask) -> list[int]:
     """Say which of some attempts the service has as a result, finished or to come."""
     taken: list[int] = []
     for start in range(0, len(names), AT_ONCE):
-        sightings = await asyncio.gather(*(purchase.seen(each) for each in names[start : start + AT_ONCE]))
+        sightings = await asyncio.gather(*(ask(each) for each in names[start : start + AT_ONCE]))
         taken += [start + n for n, each in enumerate(sightings) if each.successes or each.pending or each.conflict]
     return taken
 

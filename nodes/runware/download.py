@@ -31,6 +31,8 @@ HTTPS_PORT = 443
 FILE_BYTES_MOST = 512 * 2**20
 FREE_BYTES_LEFT = 64 * 2**20
 TRIES = 5
+PROGRESS = 256 * 2**10
+"""Bytes. A try that brings so many, and can be carried on, does not count against the tries."""
 RESUME_STATUS = 206
 SLOW_SECONDS = 60.0
 SLOW_BYTES_PER_SECOND = 16 * 2**10
@@ -120,10 +122,13 @@ class _Attempt:
 
     async def fill(self) -> None:
         """Fetch until the declared length is here; carry on a cut transfer only under a strong ETag."""
-        for left in reversed(range(TRIES)):
+        left = TRIES
+        while True:
+            before = self.size
             try:
                 await self._exchange()
             except (NotReady, httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+                left -= not (self.etag and self.size - before >= PROGRESS)
                 if not left:
                     raise NotReady(str(error) if isinstance(error, NotReady) else type(error).__name__) from None
                 if not self.etag:

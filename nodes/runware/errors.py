@@ -20,6 +20,7 @@ Cancel is not an error and has no class here.
 from __future__ import annotations
 
 NOT_BILLED = "Not billed."
+NOTHING_SENT = "Nothing was sent now."
 BILLING_UNKNOWN = "It is not known whether this was billed; pressing Run again checks first and will not pay twice."
 
 

@@ -25,8 +25,10 @@ async def fetch_early(purchase: Purchase) -> None:
         if film.file is None:
             try:
                 await _fetch_film(purchase, film)
-            except (Gone, NotReady, DownloadError, StorageError):
+            except StorageError:  # no room for this one is no room for the next
                 return
+            except (Gone, NotReady, DownloadError):
+                continue
 
 
 async def fetch(purchase: Purchase) -> None:
@@ -36,16 +38,21 @@ async def fetch(purchase: Purchase) -> None:
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
     record.films, record.gone = [*record.films, *record.gone], []
     record.failures = [each for each in record.failures if each.get("code") != GONE]
-    waiting, unreadable = await _not_here(purchase)
+    waiting, trouble = await _not_here(purchase)
     missing: list[Film] = []
+    tried: list[Film] = []
     while waiting:
         film = waiting.pop(0)
-        if not await _fetch_patiently(purchase, film):
-            missing.append(film)
-        known = [id(each) for each in (*waiting, *missing)]  # asking for addresses may show more films
+        tried.append(film)
+        try:
+            if not await _fetch_patiently(purchase, film):
+                missing.append(film)
+        except KlingError as error:  # the others are paid as well, and may be gone tomorrow
+            trouble = trouble or error
+        known = [id(each) for each in (*waiting, *tried)]  # asking for addresses may show more films
         waiting += [each for each in record.films if each.file is None and id(each) not in known]
-    if unreadable is not None:
-        raise unreadable
+    if trouble is not None:
+        raise trouble
     if len(missing) == len(record.films):
         record.move(State.EXPIRED)
         purchase.journal.put(record)
@@ -88,11 +95,11 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
 
 
 async def _refresh(purchase: Purchase) -> bool:
-    """Ask for fresh addresses. True when the service answered."""
+    """Ask for fresh addresses. True when the service gave a clear answer."""
     sighting = await purchase.witness()
     if sighting is not None:
         purchase.keep(sighting.successes)
-    return sighting is not None
+    return sighting is not None and sighting.is_clear
 
 
 async def _fetch_film(purchase: Purchase, film: Film) -> None:
@@ -138,7 +145,9 @@ async def look_again(purchase: Purchase) -> None:
         purchase.journal.put(record)
         return
     sighting = await purchase.witness()
-    if sighting is None or not (sighting.successes or sighting.pending):
+    if sighting is None or not sighting.is_clear:
+        raise tell.unreachable("whether it still has the film is not known", record.task_uuid)
+    if not (sighting.successes or sighting.pending):
         raise tell.ended(record)
     purchase.keep(sighting.successes)
     record.move(State.RESULT if sighting.successes else State.ACCEPTED)

@@ -94,5 +94,6 @@ class Ledger:
 
 
 def cost(record: Record) -> Decimal:
-    """What a purchase cost: as billed, else as planned, USD."""
-    return Decimal(str(record.billed)) if record.billed is not None else Decimal(record.price or 0)
+    """What a purchase cost: as billed, and no less than planned where that is not told of every result, USD."""
+    planned, billed = Decimal(record.price or 0), Decimal(str(record.billed or 0))
+    return billed if record.is_billed_whole else max(planned, billed)

@@ -35,8 +35,8 @@ class Timing:
     clean_probes: int = 3
     fresh: float = 5.0
     """For so long an answer that showed nothing is fit to send by."""
-    look: float = 8.0
-    """The questions before a send may take so long, for each group of attempts, or they are asked anew."""
+    look: float = 3.0
+    """When the questions before a send took longer, the state of every attempt is asked for once more."""
     unsent_tries: int = 5
     unsent_patience: float = 60.0
     failure_confirmations: int = 2

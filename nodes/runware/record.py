@@ -125,6 +125,11 @@ class Record(BaseModel):
         return round(sum(costs), 6) if costs else None
 
     @property
+    def is_billed_whole(self) -> bool:
+        """Whether the service reported a cost for every result there is; it reports 0 where it does not know."""
+        return self.billed is not None and all(film.cost is not None for film in (*self.films, *self.gone))
+
+    @property
     def spent(self) -> Decimal | None:
         """USD that it has cost, or may yet cost; None where nobody can say."""
         if self.state in UNSENT or self.state is State.REJECTED:
@@ -132,7 +137,9 @@ class Record(BaseModel):
         if self.price is None and self.billed is None:
             return None
         planned, billed = Decimal(self.price or 0), Decimal(str(self.billed or 0))
-        return billed if billed and self.state in {State.RESULT, State.COMMITTED} else max(planned, billed)
+        return (
+            billed if self.is_billed_whole and self.state in {State.RESULT, State.COMMITTED} else max(planned, billed)
+        )
 
     def move(self, state: State) -> None:
         """Go to another state; what the protocol does not allow is a fault of ours and stops everything."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MESSAGE_KEPT = 200
 """Characters of the service's words that a record keeps."""
 LOOKS = 3
-"""How often it is looked whether others have bought, until that takes less than `Timing.look`."""
+"""So often the short look is repeated that comes after a long one."""
 WITHOUT_A_LOOK = frozenset({"auth", "quota"})
 """Refusals that say nothing of the request. Any other may mean that an upload is no longer there."""
 
@@ -46,26 +46,24 @@ async def buy(purchase: Purchase) -> None:
 async def exists(purchase: Purchase) -> bool:
     """Ask for free whether this purchase, or another attempt at it, is known (lost journal, other machine); accept it.
 
-    What took long is asked again: another machine may have bought what was asked about first. May raise CameTrue.
+    After a look that took long comes a short one, without the archive: another machine may have bought meanwhile what
+    was asked about first. On a line where even that is slow, the purchase goes on. May raise CameTrue.
     """
-    loop = asyncio.get_running_loop()
-    for _ in range(LOOKS):
-        began = loop.time()
-        if await _is_known(purchase):
-            purchase.accept("it was there already")
-            return True
-        if loop.time() - began <= purchase.timing.look * attempts.groups(purchase):
-            return False
-    raise tell.unreachable("its answers take too long to buy by them", purchase.record.task_uuid)
-
-
-async def _is_known(purchase: Purchase) -> bool:
-    """Look once. The archive comes first: its answer may take a while, and what is sent by must be young."""
-    task_uuid = purchase.record.task_uuid
+    loop, task_uuid = asyncio.get_running_loop(), purchase.record.task_uuid
+    began = loop.time()
     await attempts.check_others(purchase)
     archived = await purchase.archived_or_unclear(task_uuid)
     known = archived.successes or archived.pending or archived.conflict
-    return bool(known) or (await purchase.ask_or_stop(task_uuid)).proves
+    known = known or (await purchase.ask_or_stop(task_uuid)).proves
+    for _ in range(LOOKS):
+        if known or loop.time() - began <= purchase.timing.look:
+            break
+        began = loop.time()
+        await attempts.check_others(purchase, ask=purchase.ask_or_stop)
+        known = (await purchase.ask_or_stop(task_uuid)).proves
+    if known:
+        purchase.accept("it was there already")
+    return bool(known)
 
 
 async def upload(purchase: Purchase) -> dict[str, str]:

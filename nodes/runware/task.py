@@ -225,7 +225,7 @@ class Purchase:
         sighting = look(answer, task_uuid)
         refused = None if sighting.proves else key_refused(answer, task_uuid)
         if refused is not None:
-            raise tell.key_refused(refused, answer.status, getattr(self, "record", None))
+            raise tell.key_refused(refused, answer.status, getattr(self, "record", None) or self.journal.get(task_uuid))
         return sighting
 
     async def ask_or_stop(self, task_uuid: str) -> Sighting:
@@ -336,5 +336,6 @@ def _film_name(row: Row) -> str:
     text = row.video_uuid.lower()
     if len(text) == 36 and all(letter in "0123456789abcdef-" for letter in text):  # noqa: PLR2004
         return text
-    digest = hashlib.sha256((row.video_uuid or row.video_url).encode()).hexdigest()
+    address = row.video_url.partition("?")[0]  # the signature is another one in each answer
+    digest = hashlib.sha256((row.video_uuid or address).encode()).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from . import errors
-from .errors import BILLING_UNKNOWN, NOT_BILLED, KlingError
+from .errors import BILLING_UNKNOWN, NOT_BILLED, NOTHING_SENT, KlingError
 from .price import usd
 from .record import Record, State
 from .response import plain
@@ -25,7 +25,7 @@ COLLECT = "Run again, or give the UUID to KlingFetchVideo: collecting is free."
 def billed(record: Record) -> str:
     """Say what a purchase with a result has cost."""
     if record.billed is not None:
-        return f"Billed {usd(record.billed)}."
+        return f"Billed {'' if record.is_billed_whole else 'at least '}{usd(record.billed)}."
     return (
         f"Billed, by the price list {usd(Decimal(record.price))}."
         if record.price
@@ -94,7 +94,7 @@ def unreachable(why: str, task_uuid: str) -> KlingError:
     """A free question before anything else got no answer."""
     return errors.NotSent(
         f"Runware cannot be asked: {why.rstrip('.')}.",
-        billing="Nothing was sent now.",
+        billing=NOTHING_SENT,
         task_uuid=task_uuid,
         next_step="Check the network, then run again.",
     )
@@ -162,10 +162,18 @@ def key_refused(failure: Failure, status: int, record: Record | None) -> KlingEr
         f"Runware refused {'the account' if quota else 'the API key'}: {said}.",
         code=failure.code,
         status_code=status,
-        billing="The purchase itself is safe." if sent else NOT_BILLED,
+        billing=_when_refused(record),
         task_uuid=record.task_uuid if record is not None else None,
         next_step=f"{ways}, then run again{': it is collected, not bought anew' if sent else ''}.",
     )
+
+
+def _when_refused(record: Record | None) -> str:
+    if record is None:
+        return NOTHING_SENT
+    if record.state in {State.SENDING, State.HELD}:
+        return BILLING_UNKNOWN
+    return NOT_BILLED if record.state in {State.INTENT, State.REJECTED} else "The purchase itself is safe."
 
 
 def not_saved(record: Record, what: str, next_step: str) -> KlingError:

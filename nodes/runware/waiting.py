@@ -12,6 +12,8 @@ from .record import State
 from .sending import MESSAGE_KEPT
 from .verdict import FINAL, Sighting, said
 
+NO_ADDRESS = "resultWithoutAddress"
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -102,7 +104,12 @@ async def _give_up_lost(purchase: Purchase, watch: Watch) -> None:
     """End the waiting for what will not come: the service says for a minute that it has no such task, or no file."""
     record, timing = purchase.record, purchase.timing
     if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
-        raise tell.no_address(record)
+        if not record.films:
+            raise tell.no_address(record)
+        record.failures.append({"code": NO_ADDRESS, "message": "a film has no address; collecting asks for it again"})
+        record.move(State.RESULT)
+        purchase.journal.put(record)
+        return
     silent = watch.lasted(watch.silent_since, timing.lost_patience)
     lost = watch.lasted(watch.lost_since, timing.lost_patience)
     ages = purchase.ages(record.accepted_at or 0.0)

@@ -377,22 +377,37 @@ def test_what_another_machine_bought_during_a_slow_look_is_found_by_the_next():
     assert [len(here.simulator.service.jobs.get(order.uuid(attempt), [])) for attempt in (0, 1)] == [1, 0]
 
 
-def test_nothing_is_bought_by_looks_that_always_take_long():
-    here = story(("videoInference", REFUSED))
+class NoArchive(Service):
+    """An account that may not ask the archive."""
+
+    def _details(self, task, now):  # noqa: ARG002
+        raise Refusal("unsupportedTaskType", "getTaskDetails is not available.", status=400)
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [(Service, 5.0), (NoArchive, 0.5)], ids=["line", "archive"])
+def test_a_slow_line_and_an_archive_that_says_nothing_do_not_keep_from_buying(kind, seconds):
+    here = story(kind=kind, round_trip=seconds)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (1, 1)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 4.0, 6.0, 8.0, 10.0, 12.0])
+def test_a_short_look_comes_after_a_long_one(seconds):
+    """The archive took minutes to say nothing; what another machine bought meanwhile is seen by the state."""
+    here = story(("videoInference", REFUSED), round_trip=0.2)
     order = here.order()
     assert here.buy().end == "InsufficientCreditsError"
-    ask = here.process.client.ask
+    left = elsewhere(here)
+    details = left.client.details
 
     async def slowly(task_uuid):
-        await asyncio.sleep(30.0 * (task_uuid == order.uuid(2)))
-        return await ask(task_uuid)
+        await asyncio.sleep(15.0)
+        return await details(task_uuid)
 
-    here.process.client.ask = slowly
-    ended = here.buy()
-    assert ended.end == "NotSent"
-    assert "take too long" in str(ended.error)
-    assert "Nothing was sent now." in str(ended.error)
-    assert not here.simulator.service.jobs
+    left.client.details = slowly
+    both = at_once((0.0, partial(left.buy, order, 3_000.0)), (seconds, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(both) == ["film", "film"]
+    assert here.billed == 1
 
 
 class HidesService(ForgetfulService):

@@ -156,6 +156,15 @@ def test_a_film_in_fragments_needs_an_announced_length(tmp_path):
         fetch(Host(*[{"headers": {"Content-Length": None}}] * 9, film=film), tmp_path / "other.mp4")
 
 
+def test_a_line_that_breaks_often_brings_the_film_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PROGRESS", 64)
+    cuts = range(100, len(MP4), 100)
+    assert len(cuts) > 2 * download.TRIES
+    saved = fetch(Host(*[{"cut": 100}] * len(cuts), {}), tmp_path / "film.mp4")
+    assert saved.size == len(MP4)
+    assert (tmp_path / "film.mp4").read_bytes() == MP4
+
+
 def test_a_cut_that_goes_on_as_another_file_is_begun_anew(tmp_path):
     other = tiny_film.render({"taskUUID": "y"}, 0)
 

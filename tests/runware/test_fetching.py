@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
-from kling.nodes.runware import errors
+from kling.nodes.runware import errors, tell
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.exchange import Reply
+from kling.nodes.runware.simulator.faults import Faults
 from kling.nodes.runware.simulator.films import NAME, Films
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
@@ -16,6 +19,7 @@ from world.process import Process
 from world.story import KEY, Story
 
 THREE = Kind(results=3)
+ASKED = (*[("getResponse", None)] * 3, *[("getTaskDetails", None)] * 3)
 DAY = 86_400.0
 
 
@@ -328,3 +332,156 @@ def test_a_clock_set_forward_does_not_end_a_render_that_the_service_hides():
     here.skew = 7_200.0
     assert given(here.buy()) == 1
     assert here.record().state is State.COMMITTED
+
+
+class OneBad(Films):
+    """The first of several films gives something else; `gone` takes the others away."""
+
+    bad = Reply(302, [("location", "https://elsewhere.example/")], b"")
+    gone = False
+
+    async def download(self, request, fault, now):
+        if self.gone:
+            return Reply(404, [], b"")
+        found = NAME.fullmatch(request.path)
+        place = self.service.film(found["uuid"]) if found else None
+        return self.bad if place and place[1] == 0 else await super().download(request, fault, now)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Reply(302, [("location", "https://elsewhere.example/")], b""),
+        Reply(200, [("content-type", "video/mp4"), ("content-length", str(600 * 2**20))], b"x"),
+        Reply(200, [("content-type", "video/mp4"), ("content-length", "500")], bytes(500)),
+        Reply(503, [], b""),
+    ],
+    ids=["redirect", "too large", "no film", "not ready"],
+)
+def test_one_film_that_cannot_be_fetched_does_not_keep_the_others_from_it(bad):
+    here = Story(retention=DAY / 2)
+    here.simulator.films.__class__ = OneBad
+    here.simulator.films.bad = bad
+    stuck = here.buy(THREE)
+    assert stuck.end == "DownloadError"
+    assert "Billed $1.26. Not saved yet." in str(stuck.error)
+    assert len(here.films()) == 2
+    here.wait(DAY)
+    here.simulator.films.gone = True
+    assert given(here.buy(THREE)) == 2
+
+
+class NoAddress(Service):
+    """A service that calls the first result a success for ever, and never names its file."""
+
+    def _poll(self, task, now):
+        answer = super()._poll(task, now)
+        for row in answer.data[:1]:
+            row.pop("videoURL", None)
+        return answer
+
+    def _details(self, task, now):
+        answer = super()._details(task, now)
+        for each in answer.data:
+            for row in each.get("response", {}).get("data", [])[:1]:
+                row.pop("videoURL", None)
+        return answer
+
+
+def test_a_result_without_an_address_does_not_withhold_the_others():
+    here = Story()
+    here.simulator.service.__class__ = NoAddress
+    assert given(here.buy(THREE)) == 2
+    assert here.buy(THREE).record.failures[0]["code"] == "resultWithoutAddress"
+    here.simulator.service.__class__ = Service
+    assert given(here.buy(THREE)) == 3
+    assert not here.buy(THREE).record.failures
+    assert here.billed == 1
+
+
+UNREACHABLE = [
+    *[("download", "403 html")] * 400,
+    *[("getResponse", "403 html")] * 400,
+    *[("getTaskDetails", "403 html")] * 400,
+]
+
+
+def test_a_film_is_not_called_gone_by_a_proxy():
+    """It refuses the address and every question alike; told as gone, the film would be bought again."""
+    here = Story(*[("download", "hang")] * 9)
+    assert here.buy(patience=100).end == "left"
+    assert here.record().state is State.RESULT
+    here.restart()
+    here.simulator.faults = Faults.script(UNREACHABLE)
+    stuck = here.buy()
+    assert stuck.end == "DownloadError"
+    assert "fetching is free" in str(stuck.error)
+    assert here.record().state is State.RESULT
+    here.simulator.faults = Faults.script([])
+    assert given(here.buy()) == 1
+
+
+def test_what_was_gone_and_cannot_be_asked_about_is_told_so():
+    here = Story(*[("download", "404")] * 400)
+    assert here.buy().end == "ResultExpired"
+    here.simulator.faults = Faults.script(UNREACHABLE)
+    unclear = here.buy()
+    assert unclear.end == "NotSent"
+    assert "whether it still has the film is not known" in str(unclear.error)
+    here.simulator.faults = Faults.script([])
+    assert given(here.buy()) == 1
+    assert here.billed == 1
+
+
+class Unnamed(Service):
+    """A service that gives no video UUID, and signs its addresses anew in each answer."""
+
+    answers = 0
+
+    def _poll(self, task, now):
+        answer = super()._poll(task, now)
+        for row in answer.data:
+            Unnamed.answers += 1
+            row.pop("videoUUID", None)
+            if "videoURL" in row:
+                row["videoURL"] += f"?signature={Unnamed.answers}"
+        return answer
+
+
+def test_a_film_without_a_name_is_one_film_whatever_signs_its_address():
+    here = Story(("download", "404"), ("download", "404"))
+    here.simulator.service.__class__ = Unnamed
+    assert given(here.buy()) == 1
+
+
+class FirstCost(Service):
+    """A service that does not know what all but the first result cost."""
+
+    def _poll(self, task, now):
+        answer = super()._poll(task, now)
+        for row in answer.data[1:]:
+            row["cost"] = 0
+        return answer
+
+
+def test_a_cost_that_is_told_of_some_results_does_not_stand_for_all():
+    here = Story()
+    here.simulator.service.__class__ = FirstCost
+    record = here.buy(THREE).record
+    assert (record.billed, record.spent) == (0.42, Decimal("1.26"))
+    assert tell.billed(record) == "Billed at least $0.42."
+
+
+@pytest.mark.parametrize("refused", ["key", "account"])
+def test_a_purchase_in_doubt_is_not_called_unbilled_when_the_key_is_refused(refused):
+    silent = [*[("getResponse", "503")] * 30, *[("getTaskDetails", "503")] * 5]
+    here = Story(("videoInference", "lost_after"), *ASKED, *silent, window=0.0)
+    assert here.buy().end == "SubmissionUncertain"
+    here.restart()
+    here.wait(100.0)
+    here.simulator.faults = Faults.script([("getResponse", "402")] * 9 if refused == "account" else [])
+    here.simulator.key = "another" if refused == "key" else KEY
+    ended = here.buy()
+    assert ended.end == ("AuthenticationError" if refused == "key" else "InsufficientCreditsError")
+    assert "Not billed" not in str(ended.error)
+    assert here.billed == 1

@@ -70,6 +70,7 @@ def test_a_held_purchase_says_when_it_sends_itself_again():
 
 def test_what_was_billed_is_told_as_reported_as_planned_or_as_unknown():
     assert tell.billed(record(costs=(0.25, 0.25))) == "Billed $0.50."
+    assert tell.billed(record(costs=(0.25, None))) == "Billed at least $0.25."
     assert tell.billed(record()) == "Billed, by the price list $0.42."
     assert "did not say" in tell.billed(record(price=None))
 
