@@ -203,7 +203,7 @@ def _notes(prompt: draft.Prompt, settings: draft.Settings) -> list[str]:
 
 
 def _cost(record: Record) -> float:
-    return record.billed if record.billed is not None else float(record.price or 0)
+    return float(record.spent or 0)
 
 
 def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001

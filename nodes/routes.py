@@ -106,9 +106,10 @@ def _number(query: dict[str, str], name: str, default: int) -> int:
 
 def _shown(record: Record, *, rehearsals: bool) -> dict[str, Any]:
     """Give what a list shows of a purchase."""
-    from .runware.ledger import NOT_PAID
+    from .runware.record import NEVER_BILLED
 
-    billed = 0.0 if rehearsals or record.state in NOT_PAID else record.billed
+    known = record.billed if record.is_billed_whole else None
+    billed = 0.0 if rehearsals or record.state in NEVER_BILLED else known
     return {
         "task_uuid": record.task_uuid,
         "state": record.state.value,

@@ -15,7 +15,6 @@ import json
 import sys
 import time
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from .files import write_whole
 from .journal import UUID_PATTERN, Journal, lock_place
 from .ledger import PAGE_MOST, Ledger
 from .price import usd
-from .record import UNSENT, Record, State
+from .record import NEVER_BILLED, Record, State
 from .wire import WIRE, Account, is_here
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ PROMPT_SHOWN = 48
 """Characters of a prompt in the list."""
 LOOK = 0.2
 """Seconds between two looks at a purchase that is being collected."""
-NEVER_BILLED = UNSENT | {State.REJECTED}
 PRUNE_DAYS = 30.0
 
 
@@ -129,11 +127,9 @@ def _line(record: Record, now: float) -> str:
 
 
 def _cost(record: Record) -> str:
-    if record.state in NEVER_BILLED:
-        return "$0"
-    if record.billed is not None:
-        return usd(record.billed)
-    return f"~{usd(Decimal(record.price))}" if record.price else "unknown"
+    if record.spent is None:
+        return "unknown"
+    return f"{'' if record.is_billed_whole or not record.spent else '~'}{usd(record.spent)}"
 
 
 def _age(seconds: float) -> str:

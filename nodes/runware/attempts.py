@@ -39,12 +39,12 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     order = purchase.wanted
     record = _newest(purchase) or _begin(purchase, order.uuid(0))
     purchase.status.task_uuid = record.task_uuid
-    earlier = None if record.state in TAKEN - {State.EXPIRED} else _taken_earlier(purchase, record)
-    if earlier is not None and earlier.state is not State.EXPIRED:
-        record, earlier = earlier, None
+    other = None if record.state in TAKEN - {State.EXPIRED} else _rather(purchase, record)
+    if other is not None and other.state is not State.EXPIRED:
+        record, other = other, None
     is_seen = record.state in ENDED_BADLY and await seen_again(purchase, record)
-    if earlier is not None and record.state in ENDED_BADLY | UNSENT and not is_seen:
-        return earlier, False  # it was paid and is gone: only another take buys it anew
+    if other is not None and record.state in ENDED_BADLY | UNSENT and not is_seen:
+        return other, False  # it was paid and is gone: only another take buys it anew
     if record.state in ENDED_BADLY and not is_seen:
         names = [*names_before(order, record), record.task_uuid]
         record = _begin(purchase, order.uuid(record.attempt + 1), record.attempt + 1, earlier=names)
@@ -88,13 +88,13 @@ async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:
 
 
 def check_taken(purchase: Purchase) -> None:
-    """Look into the journal, at the last moment: whoever collects an earlier attempt may have revived it.
+    """Look into the journal, at the last moment: whoever collects another attempt may have revived it.
 
     Raises CameTrue.
     """
-    earlier = _taken_earlier(purchase, purchase.record)
-    if earlier is not None:
-        raise CameTrue(earlier)
+    other = _rather(purchase, purchase.record)
+    if other is not None:
+        raise CameTrue(other)
 
 
 def _newest(purchase: Purchase) -> Record | None:
@@ -118,20 +118,20 @@ def _newest(purchase: Purchase) -> Record | None:
     return last
 
 
-def _taken_earlier(purchase: Purchase, record: Record) -> Record | None:
-    """Find an attempt before this one that the service took after all: its film is wanted, not another one.
+def _rather(purchase: Purchase, record: Record) -> Record | None:
+    """Find an attempt with a record here whose film is wanted rather than this one's: it was taken, or may have been.
 
-    One that is still to be had comes before one that has expired.
+    One whose film is to be had comes before one in doubt, and that before one that has expired; the newest first. In
+    doubt, only an earlier one counts: of two, the first is settled first.
     """
-    expired = None
-    for attempt, task_uuid in reversed(list(enumerate(names_before(purchase.wanted, record)))):
-        earlier = purchase.journal.get(task_uuid)
-        if earlier is not None and earlier.state in TAKEN:
-            earlier.attempt = attempt  # one that was collected by its UUID does not know it
-            if earlier.state is not State.EXPIRED:
-                return earlier
-            expired = expired or earlier
-    return expired
+    names, own = _around(purchase, record)
+    found = []
+    for attempt in reversed(range(len(names))):
+        known = purchase.journal.get(names[attempt]) if attempt != own else None
+        if known is not None and known.state in (TAKEN | UNCLEAR if attempt < own else TAKEN):
+            known.attempt = attempt  # one that was collected by its UUID does not know it
+            found.append(known)
+    return min(found, key=lambda each: (each.state is State.EXPIRED, each.state in UNCLEAR), default=None)
 
 
 async def _made_elsewhere(purchase: Purchase, record: Record) -> Record | None:

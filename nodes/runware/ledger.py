@@ -7,9 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from .journal import Journal
-from .record import UNSENT, WAITING, Record, State
+from .record import WAITING, Record
 
-NOT_PAID = UNSENT | {State.REJECTED}
 PAGE_MOST = 100
 """Purchases of one page."""
 
@@ -36,7 +35,7 @@ class _Line:
 
     changed: float
     sent_at: float
-    cost: Decimal
+    spent: Decimal
     waiting: bool
     readable: bool = True
 
@@ -79,8 +78,8 @@ class Ledger:
         record = self._record(name)
         if record is None:
             return _Line(changed, 0.0, Decimal(0), waiting=False, readable=False)
-        paid = Decimal(0) if record.state in NOT_PAID else cost(record)
-        return _Line(changed, record.last_sent_at or 0.0, paid, waiting=record.state in WAITING)
+        spent = record.spent or Decimal(0)
+        return _Line(changed, record.last_sent_at or 0.0, spent, waiting=record.state in WAITING)
 
     def _record(self, name: str) -> Record | None:
         """Read a record and leave it as it is; putting aside one that cannot be read is for those who buy."""
@@ -90,10 +89,4 @@ class Ledger:
             return None
 
     def _spent(self, since: float) -> Decimal:
-        return sum((line.cost for line in self._lines.values() if line.sent_at >= since), Decimal(0))
-
-
-def cost(record: Record) -> Decimal:
-    """What a purchase cost: as billed, and no less than planned where that is not told of every result, USD."""
-    planned, billed = Decimal(record.price or 0), Decimal(str(record.billed or 0))
-    return billed if record.is_billed_whole else max(planned, billed)
+        return sum((line.spent for line in self._lines.values() if line.sent_at >= since), Decimal(0))

@@ -54,6 +54,9 @@ UNCLEAR = frozenset({State.SENDING, State.HELD})
 TAKEN = frozenset({State.ACCEPTED, State.RESULT, State.COMMITTED, State.EXPIRED})
 """The service has, or had it: whatever is done with it from here on spends nothing more."""
 ENDED_BADLY = frozenset({State.REJECTED, State.FAILED})
+NEVER_BILLED = UNSENT | {State.REJECTED}
+ALL_KNOWN = frozenset({State.RESULT, State.COMMITTED, State.EXPIRED})
+"""No further result comes, and so no further cost."""
 
 
 class Film(BaseModel):
@@ -126,20 +129,19 @@ class Record(BaseModel):
 
     @property
     def is_billed_whole(self) -> bool:
-        """Whether the service reported a cost for every result there is; it reports 0 where it does not know."""
-        return self.billed is not None and all(film.cost is not None for film in (*self.films, *self.gone))
+        """Whether the service reported a cost for every result, and no more come; it reports 0 where it knows none."""
+        told = all(film.cost is not None for film in (*self.films, *self.gone))
+        return self.state in ALL_KNOWN and self.billed is not None and told
 
     @property
     def spent(self) -> Decimal | None:
-        """USD that it has cost, or may yet cost; None where nobody can say."""
-        if self.state in UNSENT or self.state is State.REJECTED:
+        """USD that it has cost, or may yet cost: no less than planned where not every cost is told; None: unknown."""
+        if self.state in NEVER_BILLED:
             return Decimal(0)
         if self.price is None and self.billed is None:
             return None
         planned, billed = Decimal(self.price or 0), Decimal(str(self.billed or 0))
-        return (
-            billed if self.is_billed_whole and self.state in {State.RESULT, State.COMMITTED} else max(planned, billed)
-        )
+        return billed if self.is_billed_whole else max(planned, billed)
 
     def move(self, state: State) -> None:
         """Go to another state; what the protocol does not allow is a fault of ours and stops everything."""

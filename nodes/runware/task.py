@@ -88,8 +88,8 @@ class Purchase:
             while True:
                 try:
                     return await self._resume(record, seen_again=seen_again)
-                except attempts.CameTrue as earlier:  # each is before the last
-                    record, seen_again = earlier.record, True
+                except attempts.CameTrue as other:  # each is before the last, or never sent
+                    record, seen_again = other.record, True
 
     async def collect(self, task_uuid: str) -> Record:
         """Bring an earlier purchase to its films by its task UUID. Never sends one."""
@@ -294,8 +294,8 @@ class Purchase:
             self.journal.put(self.record)
 
     def addresses(self, rows: list[Row]) -> dict[str, str]:
-        """Give where each result lies, by the name of its film."""
-        return {_film_name(row): row.video_url for row in rows}
+        """Give where each result lies that has an address, by the name of its film."""
+        return {_film_name(row): row.video_url for row in rows if row.video_url}
 
     async def witness(self) -> Sighting | None:
         """Ask for every result there is, the archive too where fewer than ordered are shown; None when none answers."""

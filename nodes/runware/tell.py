@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import errors
 from .errors import BILLING_UNKNOWN, NOT_BILLED, NOTHING_SENT, KlingError
 from .price import usd
-from .record import Record, State
+from .record import NEVER_BILLED, UNCLEAR, Record, State
 from .response import plain
 
 if TYPE_CHECKING:
@@ -153,27 +153,30 @@ def other_key(record: Record) -> KlingError:
 
 def key_refused(failure: Failure, status: int, record: Record | None) -> KlingError:
     """A free question was refused because of the key or the account."""
-    sent = record is not None and record.state not in {State.INTENT, State.REJECTED}
     quota = failure.category == "quota"
     kind = errors.InsufficientCreditsError if quota else errors.AuthenticationError
     said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
     ways = "Add credits at my.runware.ai" if quota else "Check RUNWARE_API_KEY, or the file user/__kling/api_key"
+    billing, then = _when_refused(None if record is None else record.state)
     return kind(
         f"Runware refused {'the account' if quota else 'the API key'}: {said}.",
         code=failure.code,
         status_code=status,
-        billing=_when_refused(record),
+        billing=billing,
         task_uuid=record.task_uuid if record is not None else None,
-        next_step=f"{ways}, then run again{': it is collected, not bought anew' if sent else ''}.",
+        next_step=f"{ways}, then run again{then}.",
     )
 
 
-def _when_refused(record: Record | None) -> str:
-    if record is None:
-        return NOTHING_SENT
-    if record.state in {State.SENDING, State.HELD}:
-        return BILLING_UNKNOWN
-    return NOT_BILLED if record.state in {State.INTENT, State.REJECTED} else "The purchase itself is safe."
+def _when_refused(state: State | None) -> tuple[str, str]:
+    """Say what a question that was refused leaves of a purchase, and what the next run does."""
+    if state is None or state in {State.FAILED, State.EXPIRED}:
+        return NOTHING_SENT, ""
+    if state in NEVER_BILLED:
+        return NOT_BILLED, ""
+    if state in UNCLEAR:
+        return BILLING_UNKNOWN, ""
+    return "The purchase itself is safe.", ": it is collected, not bought anew"
 
 
 def not_saved(record: Record, what: str, next_step: str) -> KlingError:

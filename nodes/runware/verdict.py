@@ -70,7 +70,7 @@ class Sighting:
     """Finished results, one row a video UUID."""
     pending: int = 0
     """Results still being made, or finished without an address yet."""
-    unaddressed: int = 0
+    unaddressed: list[Row] = field(default_factory=list)
     """Of the pending ones: finished, by the service's word, but without an address."""
     failures: list[Failure] = field(default_factory=list)
     """What failed for good, by the service's word."""
@@ -118,7 +118,7 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     return Sighting(
         successes=list(successes.values()),
         pending=pending,
-        unaddressed=sum(1 for row in rows if row.status == "success" and not row.video_url),
+        unaddressed=[row for row in rows if row.status == "success" and not row.video_url],
         failures=[failure for failure in ended if failure.category != "not_found"],
         lost=bool(lost) and not successes and not pending,
         trouble=others[0] if others and not rows and not ended else None,

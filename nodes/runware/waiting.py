@@ -12,8 +12,6 @@ from .record import State
 from .sending import MESSAGE_KEPT
 from .verdict import FINAL, Sighting, said
 
-NO_ADDRESS = "resultWithoutAddress"
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,7 +42,7 @@ async def wait(purchase: Purchase) -> None:
                 await _close(purchase, kind, sighting)
                 return
             await fetch_early(purchase)
-            await _give_up_lost(purchase, watch)
+            await _give_up_lost(purchase, watch, sighting)
         await asyncio.sleep(_pause(purchase, watch))
 
 
@@ -100,13 +98,13 @@ async def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
         purchase.journal.remember_duration(kind, record.finished_at - record.accepted_at)
 
 
-async def _give_up_lost(purchase: Purchase, watch: Watch) -> None:
+async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) -> None:
     """End the waiting for what will not come: the service says for a minute that it has no such task, or no file."""
     record, timing = purchase.record, purchase.timing
     if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
         if not record.films:
             raise tell.no_address(record)
-        record.failures.append({"code": NO_ADDRESS, "message": "a film has no address; collecting asks for it again"})
+        purchase.keep(sighting.unaddressed, gone=True)
         record.move(State.RESULT)
         purchase.journal.put(record)
         return
@@ -166,7 +164,7 @@ class Watch:
         self.failed_since = _since(self.failed_since, now, holds=self.settling > 0)
         self.lost_since = _since(self.lost_since, now, holds=sighting.lost)
         self.silent_since = _since(self.silent_since, now, holds=sighting.empty)
-        unaddressed = sighting.unaddressed > 0 and sighting.unaddressed == sighting.pending
+        unaddressed = 0 < len(sighting.unaddressed) == sighting.pending
         self.unaddressed_since = _since(self.unaddressed_since, now, holds=unaddressed)
 
     def lasted(self, since: float | None, seconds: float) -> bool:

@@ -228,6 +228,32 @@ def test_a_purchase_in_doubt_is_not_sent_again_when_another_machine_made_a_later
     assert len(here.films()) == 1
 
 
+def test_what_is_in_doubt_here_is_settled_before_another_attempt_is_sent():
+    """World 400675: a later attempt, found from another machine, had failed; the first one here was still in doubt."""
+    here = story(
+        *[("videoInference", "lost_before")] * 2,
+        ("videoInference", REFUSED),
+        ("job", "fail"),
+        ("videoInference", None),
+        latency=60.0,
+    )
+    assert here.buy().end == "SubmissionUncertain"
+    left = elsewhere(here)
+    assert here.buy().end == "InsufficientCreditsError"
+    other, order, found = here.process, here.order(), here.order().uuid(1)
+    ends = here.run(at_once((0.0, partial(other.buy, order, 3_000.0)), (20.0, partial(left.buy, order, 3_000.0))))
+    assert ends == ["TaskFailed", "TaskFailed"]
+    here.process, here.volume = left, left.volume
+    assert here.record(found).state is State.FAILED
+    sends = here.sends
+    assert here.buy().end == "SubmissionUncertain"
+    assert here.sends == sends
+    here.wait(3_700)
+    assert here.buy().end == "film"
+    assert here.record().state is State.COMMITTED
+    assert (here.sends, here.billed) == (sends + 1, 1)
+
+
 def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_true():
     """World 76608: ours was refused and then in doubt, theirs was bought; hours later ours was sent once more."""
     here = story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)

@@ -104,7 +104,7 @@ def test_the_list_tells_each_purchase_in_a_line_and_the_sums(journal, command):
     lines = done.stdout.splitlines()
     assert [line[:36] for line in lines[:3]] == [UUID.format(number) for number in (2, 3, 1)]
     assert re.search(r" \d+s  committed +\$0\.42  1 x 5 s +a red fox in snow$", lines[0])
-    assert re.search(r" 1d  rejected +\$0 ", lines[1])
+    assert re.search(r" 1d  rejected +\$0\.00 ", lines[1])
     assert re.search(r" 2d  committed +~\$0\.42 ", lines[2])
     assert lines[3].startswith("3 purchases. Today $0.42, this month ")
     assert (done.returncode, done.stderr) == (0, "")

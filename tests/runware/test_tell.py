@@ -69,10 +69,46 @@ def test_a_held_purchase_says_when_it_sends_itself_again():
 
 
 def test_what_was_billed_is_told_as_reported_as_planned_or_as_unknown():
-    assert tell.billed(record(costs=(0.25, 0.25))) == "Billed $0.50."
-    assert tell.billed(record(costs=(0.25, None))) == "Billed at least $0.25."
+    assert tell.billed(record(State.RESULT, costs=(0.25, 0.25))) == "Billed $0.50."
+    assert tell.billed(record(State.RESULT, costs=(0.25, None))) == "Billed at least $0.25."
+    assert tell.billed(record(State.ACCEPTED, costs=(0.25, 0.25))) == "Billed at least $0.50."  # a third may come
     assert tell.billed(record()) == "Billed, by the price list $0.42."
     assert "did not say" in tell.billed(record(price=None))
+
+
+@pytest.mark.parametrize(("state", "costs", "spent"), [
+    (State.INTENT, (), "0"),
+    (State.REJECTED, (), "0"),
+    (State.HELD, (), "0.42"),
+    (State.ACCEPTED, (0.14,), "0.42"),
+    (State.COMMITTED, (0.14,), "0.14"),
+    (State.COMMITTED, (0.14, None), "0.42"),
+    (State.COMMITTED, (0.84, None), "0.84"),
+    (State.EXPIRED, (0.14,), "0.14"),
+    (State.FAILED, (), "0.42"),
+])  # fmt: skip
+def test_what_is_spent_is_what_was_billed_of_all_results_else_no_less_than_planned(state, costs, spent):
+    assert record(state, costs=costs).spent == Decimal(spent)
+    assert record(State.HELD, price=None).spent is None
+
+
+KEY_REFUSED = {
+    errors.NOTHING_SENT: [None, State.FAILED, State.EXPIRED],
+    errors.NOT_BILLED: [State.INTENT, State.REJECTED],
+    errors.BILLING_UNKNOWN: [State.SENDING, State.HELD],
+    "The purchase itself is safe.": [State.ACCEPTED, State.RESULT, State.COMMITTED],
+}
+
+
+@pytest.mark.parametrize(("words", "state"), [(words, state) for words, each in KEY_REFUSED.items() for state in each])
+def test_a_refused_key_says_what_it_leaves_of_the_purchase(words, state):
+    error = tell.key_refused(Failure("invalidApiKey", "Invalid key."), 401, state and record(state))
+    assert error.billing == words
+    assert ("collected, not bought anew" in str(error)) == ("safe" in words)
+
+
+def test_every_state_has_a_word_for_a_refused_key():
+    assert {state for each in KEY_REFUSED.values() for state in each if state} == set(State)
 
 
 def test_a_budget_refuses_what_would_pass_it_and_nothing_else():
