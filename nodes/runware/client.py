@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import email.utils
 import errno
 import hashlib
@@ -25,7 +26,7 @@ from .response import Answer
 from .settings import DEFAULT_BASE_URL, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -41,12 +42,16 @@ SEND_SECONDS = 30.0
 """Without a byte going out."""
 SLOWEST_UPLOAD = 8 * 2**10
 """Bytes a second."""
+LAST_LOOK_SECONDS = 10.0
+"""For the questions before the last bytes of a request; where the answers take longer, it goes on without them."""
 STREAM_SECONDS = 60.0
 """Until a file's headers are here."""
 UPLOAD_ANSWER_SECONDS = 120.0
 ANSWER_BYTES_MOST = 8 * 2**20
 RETRY_AFTER_MOST = 120.0
 CHUNK_BYTES = 2**18
+HELD_BYTES = 2**10
+"""The last bytes of a request, which leave when nothing speaks against it any more."""
 KEY_QUOTED = 8
 """Characters from which on a key that the service quotes back is told from other text."""
 USER_AGENT = "kling-video/1.0 (ComfyUI)"
@@ -107,14 +112,22 @@ class Client:
         for client in (self._questions, self._submissions, self._files):
             await client.aclose()
 
-    async def submit(
-        self, disk: Disk, body: Path, size: int, *, sha256: str = "", seconds: float | None = None
+    async def submit(  # noqa: PLR0913  each is a fact of one send
+        self,
+        disk: Disk,
+        body: Path,
+        size: int,
+        *,
+        sha256: str = "",
+        seconds: float | None = None,
+        last_look: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> Answer:
         """Send one purchase: the file `body` as it is, `size` bytes, on a fresh connection.
 
-        A file that is not what `sha256` says never leaves whole, so that nobody can act on it. After `seconds` it is
-        given up; by default after as long as a slow line needs. Raises NotSent when no connection was made, Uncertain
-        when the bytes may have arrived, OSError when the file cannot be read or is damaged.
+        A file that is not what `sha256` says never leaves whole, so that nobody can act on it; nor does one at whose
+        `last_look`, before the last bytes, something was raised. After `seconds` it is given up; by default after as
+        long as a slow line needs. Raises NotSent when no connection was made, Uncertain when the bytes may have
+        arrived, OSError when the file cannot be read or is damaged, and what `last_look` raises.
         """
         limit = CONNECT_SECONDS + longest_way(size) + SEND_SECONDS if seconds is None else seconds
         timeout = httpx.Timeout(
@@ -123,7 +136,7 @@ class Client:
             write=min(SEND_SECONDS, limit),
             pool=None,
         )
-        request = self._request(_pieces(disk, body, sha256), timeout, size)
+        request = self._request(_pieces(disk, body, sha256, last_look), timeout, size)
         return await self._exchange(self._submissions, request, limit)
 
     async def ask(self, task_uuid: str) -> Answer:
@@ -302,18 +315,24 @@ def _as_base64(disk: Disk, path: Path) -> str:
         return base64.b64encode(file.read()).decode("ascii")
 
 
-async def _pieces(disk: Disk, path: Path, sha256: str = "") -> AsyncIterator[bytes]:
-    """Read a file; the last piece waits until the whole is known to be right."""
-    file, digest, last = disk.open(path), hashlib.sha256(), b""
+async def _pieces(
+    disk: Disk, path: Path, sha256: str, last_look: Callable[[], Coroutine[Any, Any, None]] | None
+) -> AsyncIterator[bytes]:
+    """Read a file; the last bytes wait until the whole is known to be right and the last look is over."""
+    file, digest, held = disk.open(path), hashlib.sha256(), b""
     try:
         while piece := file.read(CHUNK_BYTES):
-            if last:
-                yield last
             digest.update(piece)
-            last = piece
+            held += piece
+            if len(held) > HELD_BYTES:
+                yield held[:-HELD_BYTES]
+                held = held[-HELD_BYTES:]
         if sha256 and digest.hexdigest() != sha256:
             raise OSError(errno.EIO, "the prepared request is damaged")
-        yield last
+        if last_look is not None:
+            with contextlib.suppress(httpx.ReadTimeout):
+                await _within(LAST_LOOK_SECONDS, last_look())
+        yield held
     finally:
         file.close()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import attempts, tell
 from .client import Uncertain, service_error
-from .errors import NotSent, RateLimitError, ServerError, StorageError
+from .errors import KlingError, NotSent, RateLimitError, ServerError, StorageError
 from .files import write_whole
 from .journal import BUDGET_LOCK_PLACE, unwritable
 from .record import State
@@ -27,8 +28,14 @@ MESSAGE_KEPT = 200
 """Characters of the service's words that a record keeps."""
 LOOKS = 3
 """So often the short look is repeated that comes after a long one."""
+THERE_ALREADY = "it was there already"
+"""Evidence of a purchase that the service showed before it was sent from here."""
 WITHOUT_A_LOOK = frozenset({"auth", "quota"})
 """Refusals that say nothing of the request. Any other may mean that an upload is no longer there."""
+
+
+class Shown(Exception):
+    """The service shows the purchase, whose bytes have not all left: they must not."""
 
 
 async def buy(purchase: Purchase) -> None:
@@ -59,11 +66,16 @@ async def exists(purchase: Purchase) -> bool:
         if known or loop.time() - began <= purchase.timing.look:
             break
         began = loop.time()
-        await attempts.check_others(purchase, ask=purchase.ask_or_stop)
-        known = (await purchase.ask_or_stop(task_uuid)).proves
+        known = await _is_shown(purchase)
     if known:
-        purchase.accept("it was there already")
+        purchase.accept(THERE_ALREADY)
     return bool(known)
+
+
+async def _is_shown(purchase: Purchase) -> bool:
+    """Take a short look, without the archive. May raise CameTrue."""
+    await attempts.check_others(purchase, ask=purchase.ask_or_stop)
+    return (await purchase.ask_or_stop(purchase.record.task_uuid)).proves
 
 
 async def upload(purchase: Purchase) -> dict[str, str]:
@@ -147,8 +159,8 @@ async def _send_first(purchase: Purchase) -> None:
 async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
     """Send the spooled bytes once, giving up after `seconds`, and write down what is known after it.
 
-    The state is INTENT again when it surely did not arrive, HELD when it may have; ACCEPTED without a send when it
-    turned out to exist. May raise CameTrue.
+    The state is INTENT again when it surely did not arrive, HELD when it may have; ACCEPTED without a whole send when
+    it turned out to exist. May raise CameTrue.
     """
     earlier = purchase.record.maybe_sent
     if not await _mark_sending(purchase):
@@ -162,7 +174,14 @@ async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
             record.body_size,
             sha256=record.body_sha256,
             seconds=seconds,
+            last_look=None if earlier else partial(_last_look, purchase),
         )
+    except Shown:
+        purchase.accept(THERE_ALREADY)
+        return
+    except attempts.CameTrue:
+        _unsent(purchase, "another attempt came true", earlier=earlier)
+        raise
     except NotSent as error:
         _unsent(purchase, str(error), earlier=earlier)
         return
@@ -180,6 +199,18 @@ async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
     else:
         purchase.asked_to_wait = submission.retry_after
         hold(purchase, submission.evidence)
+
+
+async def _last_look(purchase: Purchase) -> None:
+    """Ask once more before the last bytes of a slow upload leave: another machine may have bought meanwhile.
+
+    Without a clear answer it goes on; the upload itself may be in the answer's way. Raises CameTrue or Shown.
+    """
+    if purchase.just_asked:
+        return
+    with suppress(KlingError):
+        if await _is_shown(purchase):
+            raise Shown
 
 
 async def _mark_sending(purchase: Purchase) -> bool:

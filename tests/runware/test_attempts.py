@@ -6,8 +6,10 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import ClassVar
 
+import httpx
 import pytest
 from kling.nodes.runware import sending
 from kling.nodes.runware.journal import BUDGET_LOCK_PLACE
@@ -434,6 +436,58 @@ def test_a_short_look_comes_after_a_long_one(seconds):
     both = at_once((0.0, partial(left.buy, order, 3_000.0)), (seconds, partial(here.process.buy, order, 3_000.0)))
     assert here.run(both) == ["film", "film"]
     assert here.billed == 1
+
+
+def large(order):
+    """Make an order whose bytes do not leave at once; the blanks mean nothing."""
+    return replace(order, body=lambda *of: chain(order.body(*of), [b" " * 2**22]))
+
+
+def drip(process, seconds, meanwhile=lambda: None):
+    """Put a process on a line that stands still for so long before the last bytes of a purchase."""
+    network = process.client._submissions._transport
+    send = network.handle_async_request
+
+    async def slowly(request):
+        whole, size = b"", int(request.headers.get("content-length", 0))
+        async for piece in request.stream:
+            is_first, whole = not whole, whole + piece
+            if is_first and len(whole) < size:
+                meanwhile()
+                await asyncio.sleep(seconds)
+        return await send(httpx.Request(request.method, request.url, headers=request.headers, content=whole))
+
+    network.handle_async_request = slowly
+
+
+@pytest.mark.parametrize("refused", [[], [("videoInference", REFUSED)]], ids=["the same", "an earlier attempt"])
+def test_what_another_machine_bought_during_a_slow_upload_is_seen_before_the_last_bytes(refused):
+    """The service refuses a copy only while it renders, and that was over when ours would have arrived."""
+    here = story(*refused, latency=120.0)
+    order = large(here.order())
+    left = elsewhere(here)
+    if refused:
+        assert here.run(left.buy(order, 3_000.0)).end == "InsufficientCreditsError"
+    drip(left, 400.0)
+    both = at_once((0.0, partial(left.buy, order, 3_000.0)), (60.0, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(both) == ["film", "film"]
+    assert here.sends == 1 + len(refused)
+    assert here.billed == 1
+
+
+@pytest.mark.parametrize(("trouble", "times"), [("hang", 9), ("503", 9), ("401", 2)])
+def test_a_last_look_without_an_answer_does_not_keep_a_slow_upload_from_its_end(trouble, times):
+    here = story()
+    asked = []
+
+    def meanwhile():
+        asked.append(here.asked("getResponse"))
+        here.script(*[("getResponse", trouble)] * times)
+
+    drip(here.process, 30.0, meanwhile)
+    assert here.run(here.process.buy(large(here.order()), 3_000.0)).end == "film"
+    assert here.asked("getResponse") > asked[0]
+    assert (here.sends, here.billed) == (1, 1)
 
 
 class HidesService(ForgetfulService):

@@ -7,6 +7,7 @@ import email.utils
 import hashlib
 import json
 import logging
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -79,6 +80,44 @@ def test_a_damaged_request_never_leaves_whole(tmp_path, length):
     with pytest.raises(OSError, match="damaged"):
         run(Client(KEY, transport=Line()).submit(Disk(), tmp_path / "body", length, sha256=recorded))
     assert sum(map(len, left)) < length
+
+
+@pytest.mark.parametrize("length", [40, 600_000])
+def test_what_a_last_look_raises_keeps_a_request_from_leaving_whole(tmp_path, length):
+    left = []
+
+    async def take(request):
+        async for piece in request.stream:
+            left.append(piece)  # noqa: PERF401  the stream is to break
+        return httpx.Response(200, json={"data": []})
+
+    class Line(httpx.AsyncBaseTransport):
+        handle_async_request = staticmethod(take)
+
+    async def look():
+        assert sum(map(len, left)) == max(0, length - 1_024)
+        raise LookupError
+
+    (tmp_path / "body").write_bytes(b" " * length)
+    with pytest.raises(LookupError):
+        run(Client(KEY, transport=Line()).submit(Disk(), tmp_path / "body", length, last_look=look))
+    assert sum(map(len, left)) < length
+
+
+def test_a_last_look_is_bounded(tmp_path):
+    asked, began, ended = [], [], []
+
+    async def submit():
+        loop = asyncio.get_running_loop()
+        began.append(loop.time())
+        await client.submit(Disk(), tmp_path / "body", 40, last_look=partial(asyncio.sleep, 1_000.0))
+        ended.append(loop.time())
+
+    (tmp_path / "body").write_bytes(b" " * 40)
+    client = answering(httpx.Response(200, json={"data": []}), asked)
+    run(submit())
+    assert ended[0] - began[0] == pytest.approx(module.LAST_LOOK_SECONDS, abs=0.1)
+    assert asked[0].content == b" " * 40
 
 
 def test_a_copy_gets_no_more_time_than_it_is_given(tmp_path):
