@@ -112,7 +112,7 @@ class Client:
         for client in (self._questions, self._submissions, self._files):
             await client.aclose()
 
-    async def submit(  # noqa: PLR0913  each is a fact of one send
+    async def submit(
         self,
         disk: Disk,
         body: Path,
