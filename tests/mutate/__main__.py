@@ -27,8 +27,11 @@ TESTS = {
     "verdict": "tests/runware/test_verdict.py tests/runware/test_response.py",
     "journal": "tests/runware/test_journal.py tests/runware/test_ledger.py tests/runware/test_task.py",
     "task": "tests/runware/test_task.py tests/runware/test_task_edges.py",
-    "attempts": "tests/runware/test_attempts.py tests/runware/test_task_edges.py tests/runware/test_task.py",
-    "doubt": "tests/runware/test_task.py",
+    "attempts": "tests/runware/test_attempts.py tests/runware/test_task_edges.py tests/runware/test_sending.py",
+    "doubt": "tests/runware/test_doubt.py tests/runware/test_task_edges.py",
+    "sending": "tests/runware/test_sending.py tests/runware/test_task_edges.py tests/runware/test_task.py",
+    "waiting": "tests/runware/test_waiting.py tests/runware/test_task.py",
+    "fetching": "tests/runware/test_fetching.py tests/runware/test_task.py",
 }
 """Module of nodes/runware -> the tests that are to notice."""
 

@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-from decimal import Decimal
 from functools import partial
-from itertools import chain
 from typing import ClassVar
 
-import httpx
 import pytest
 from kling.nodes.runware import sending
-from kling.nodes.runware.journal import BUDGET_LOCK_PLACE
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.disk import Volume
-from world.orders import REFERENCE, REFERENCE_BYTES, Kind
-from world.process import Process
-from world.story import Story
+from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, at_once, elsewhere, rotate, story
 from world.weather import ShyService
-
-REFUSED = {"kind": "status", "status": 402}
-TURNS_THEN_REFUSED = (("job", "turns"), ("videoInference", None), ("videoInference", REFUSED))
-"""A failure that will become a film, and a second attempt that is refused."""
-
-
-class ForgetfulService(Service):
-    """A service that shows a finished task in its archive alone, after ten minutes: A2 allows it."""
-
-    def _poll(self, task, now):
-        jobs = self.jobs.get(str(task.get("taskUUID")), ())
-        gone = jobs and all(now >= job.ends + 600.0 for job in jobs)
-        return Answer() if gone else super()._poll(task, now)
-
-
-def story(*script, kind=Service, **service):
-    made = Story(*script, **service)
-    made.simulator.service.__class__ = kind
-    return made
-
-
-def elsewhere(here):
-    """Go to another machine, with a disk of its own; gives the one that was left."""
-    left = here.process
-    here.process = Process(here, Volume(here.volume.clock, here.loop.time), here.key, window=here.window)
-    return left
-
-
-def rotate(here):
-    here.simulator.key = "next"
-    here.restart(key="next")
 
 
 def test_every_earlier_attempt_is_asked_about_before_another_is_sent():
@@ -350,146 +310,6 @@ def test_an_attempt_whose_index_and_forerunner_are_lost_is_known():
     assert here.sends == 2
 
 
-def at_once(*purchases):
-    """Run purchases of several processes, each after a number of seconds; give how they ended."""
-
-    async def after(seconds, press):
-        await asyncio.sleep(seconds)
-        return await press()
-
-    async def together():
-        return [each.end for each in await asyncio.gather(*(after(*each) for each in purchases))]
-
-    return together()
-
-
-@pytest.mark.parametrize("kind", [Kind(), Kind(clip=True)], ids=["place", "upload"])
-def test_what_another_machine_bought_during_a_wait_is_found_after_it(kind):
-    """For a free place, or for an upload: both can take longer than another machine's refusal and purchase."""
-    slow = [("mediaStorage", {"kind": "unfinished", "seconds": 180.0})] if kind.clip else [("videoInference", None)]
-    here = story(*slow, ("videoInference", REFUSED), latency=60.0)
-    here.process.places = asyncio.Semaphore(1)
-    left = elsewhere(here)
-    here.process.volume.put(REFERENCE, REFERENCE_BYTES)
-    order = here.order(kind)
-    other = [(0.0, partial(left.buy, here.order(take=2), 3_000.0))] if not kind.clip else []
-    ends = here.run(
-        at_once(
-            *other,
-            (5.0, partial(left.buy, order, 3_000.0)),
-            (10.0, partial(here.process.buy, order, 3_000.0)),
-            (20.0, partial(here.process.buy, order, 3_000.0)),
-        )
-    )
-    assert sorted(ends) == ["InsufficientCreditsError", *["film"] * (len(ends) - 1)]
-    assert [len(here.simulator.service.jobs.get(order.uuid(attempt), [])) for attempt in (0, 1)] == [0, 1]
-
-
-def test_what_another_machine_bought_during_a_slow_look_is_found_by_the_next():
-    """Seed 127365: the first question was answered while the last ones hung, and the other machine bought meanwhile."""
-    here = story(("videoInference", REFUSED))
-    order = here.order()
-    assert here.buy().end == "InsufficientCreditsError"
-    left = elsewhere(here)
-    ask, later = left.client.ask, []
-
-    async def slowly(task_uuid):
-        if task_uuid == order.uuid(2) and not later:
-            later.append(task_uuid)
-            await asyncio.sleep(30.0)
-        return await ask(task_uuid)
-
-    left.client.ask = slowly
-    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (5.0, partial(here.process.buy, order, 3_000.0))))
-    assert ends == ["film", "film"]
-    assert [len(here.simulator.service.jobs.get(order.uuid(attempt), [])) for attempt in (0, 1)] == [1, 0]
-
-
-class NoArchive(Service):
-    """An account that may not ask the archive."""
-
-    def _details(self, task, now):  # noqa: ARG002
-        raise Refusal("unsupportedTaskType", "getTaskDetails is not available.", status=400)
-
-
-@pytest.mark.parametrize(("kind", "seconds"), [(Service, 5.0), (NoArchive, 0.5)], ids=["line", "archive"])
-def test_a_slow_line_and_an_archive_that_says_nothing_do_not_keep_from_buying(kind, seconds):
-    here = story(kind=kind, round_trip=seconds)
-    assert here.buy().end == "film"
-    assert (here.sends, here.billed) == (1, 1)
-
-
-@pytest.mark.parametrize("seconds", [2.0, 4.0, 6.0, 8.0, 10.0, 12.0])
-def test_a_short_look_comes_after_a_long_one(seconds):
-    """The archive took minutes to say nothing; what another machine bought meanwhile is seen by the state."""
-    here = story(("videoInference", REFUSED), round_trip=0.2)
-    order = here.order()
-    assert here.buy().end == "InsufficientCreditsError"
-    left = elsewhere(here)
-    details = left.client.details
-
-    async def slowly(task_uuid):
-        await asyncio.sleep(15.0)
-        return await details(task_uuid)
-
-    left.client.details = slowly
-    both = at_once((0.0, partial(left.buy, order, 3_000.0)), (seconds, partial(here.process.buy, order, 3_000.0)))
-    assert here.run(both) == ["film", "film"]
-    assert here.billed == 1
-
-
-def large(order):
-    """Make an order whose bytes do not leave at once; the blanks mean nothing."""
-    return replace(order, body=lambda *of: chain(order.body(*of), [b" " * 2**22]))
-
-
-def drip(process, seconds, meanwhile=lambda: None):
-    """Put a process on a line that stands still for so long before the last bytes of a purchase."""
-    network = process.client._submissions._transport
-    send = network.handle_async_request
-
-    async def slowly(request):
-        whole, size = b"", int(request.headers.get("content-length", 0))
-        async for piece in request.stream:
-            is_first, whole = not whole, whole + piece
-            if is_first and len(whole) < size:
-                meanwhile()
-                await asyncio.sleep(seconds)
-        return await send(httpx.Request(request.method, request.url, headers=request.headers, content=whole))
-
-    network.handle_async_request = slowly
-
-
-@pytest.mark.parametrize("refused", [[], [("videoInference", REFUSED)]], ids=["the same", "an earlier attempt"])
-def test_what_another_machine_bought_during_a_slow_upload_is_seen_before_the_last_bytes(refused):
-    """The service refuses a copy only while it renders, and that was over when ours would have arrived."""
-    here = story(*refused, latency=120.0)
-    order = large(here.order())
-    left = elsewhere(here)
-    if refused:
-        assert here.run(left.buy(order, 3_000.0)).end == "InsufficientCreditsError"
-    drip(left, 400.0)
-    both = at_once((0.0, partial(left.buy, order, 3_000.0)), (60.0, partial(here.process.buy, order, 3_000.0)))
-    assert here.run(both) == ["film", "film"]
-    assert here.sends == 1 + len(refused)
-    assert here.billed == 1
-
-
-@pytest.mark.parametrize(("trouble", "times"), [("hang", 9), ("503", 9), ("401", 2)])
-def test_a_last_look_without_an_answer_does_not_keep_a_slow_upload_from_its_end(trouble, times):
-    here = story()
-    asked = []
-
-    def meanwhile():
-        asked.append(here.asked("getResponse"))
-        here.script(*[("getResponse", trouble)] * times)
-
-    drip(here.process, 30.0, meanwhile)
-    assert here.run(here.process.buy(large(here.order()), 3_000.0)).end == "film"
-    assert here.asked("getResponse") > asked[0]
-    assert (here.sends, here.billed) == (1, 1)
-
-
 class HidesService(ForgetfulService):
     """A service that shows nothing of a task while it runs, nor in its archive for a moment."""
 
@@ -519,56 +339,6 @@ def test_a_refused_copy_in_the_archive_proves_a_later_attempt():
     here.process = there
     assert here.buy().end == "film"
     assert here.billed == 1
-
-
-def budget(process, usd):
-    process.settings = replace(process.settings, daily_budget=Decimal(usd))
-
-
-def test_an_attempt_that_was_revived_while_the_budget_was_locked_is_waited_for():
-    here = story(*TURNS_THEN_REFUSED, latency=400.0)
-    assert [here.buy().end for _ in range(2)] == ["TaskFailed", "InsufficientCreditsError"]
-    budget(here.process, "100")
-    other = Process(here, here.volume, here.key, window=here.window)
-    here.wait(397 - here.loop.time())
-    assert other.journal.lock(BUDGET_LOCK_PLACE)
-
-    async def collect():
-        outcome = await other.collect(here.order().uuid(0), 3_000.0)
-        other.journal.unlock(BUDGET_LOCK_PLACE)
-        return outcome
-
-    ends = here.run(at_once((0.0, partial(here.process.buy, here.order(), 3_000.0)), (8.0, collect)))
-    assert ends == ["film", "film"]
-    assert here.billed == 1
-
-
-def test_nothing_is_sent_by_an_answer_that_grew_old_while_the_budget_was_locked():
-    here = story(dedupe="running", latency=40.0)
-    budget(here.process, "100")
-    holder = Process(here, here.volume, here.key, window=here.window)
-    left = elsewhere(here)
-    assert holder.journal.lock(BUDGET_LOCK_PLACE)
-
-    async def buy_there():
-        outcome = await here.process.buy(here.order(), 3_000.0)
-        holder.journal.unlock(BUDGET_LOCK_PLACE)
-        return outcome
-
-    ends = here.run(at_once((0.0, partial(left.buy, here.order(), 3_000.0)), (2.0, buy_there)))
-    assert ends == ["film", "film"]
-    assert here.billed == 1
-
-
-def test_a_budget_that_stays_locked_is_told():
-    here = story()
-    budget(here.process, "100")
-    holder = Process(here, here.volume, here.key, window=here.window)
-    assert holder.journal.lock(BUDGET_LOCK_PLACE)
-    error = here.buy().error
-    assert "KLING_DAILY_BUDGET_USD" in str(error)
-    assert "Not billed." in str(error)
-    assert here.sends == 0
 
 
 @pytest.mark.parametrize("rotated", [True, False])
@@ -653,23 +423,6 @@ def test_many_refused_attempts_are_asked_about_a_few_at_a_time():
     assert here.buy().end == "film"
 
 
-@pytest.mark.parametrize("fault", ["reset_before", "hang", "refused"])
-def test_nothing_is_bought_while_the_archive_is_out_of_reach(fault):
-    here = story(kind=ForgetfulService)
-    here.buy()
-    here.wait(3_600)
-    elsewhere(here)
-    here.script(*[("getTaskDetails", fault)] * 20)
-    error = here.buy().error
-    assert "archive" in str(error)
-    assert "Nothing was sent now." in str(error)
-    here.simulator.faults = type(here.simulator.faults)()
-    assert here.buy(patience=60.0).end == "left"
-    here.wait(3_700)
-    assert here.buy().end == "film"
-    assert here.sends == 1
-
-
 @pytest.mark.parametrize("script", [[REFUSED], ["refused"] * 5], ids=["refused", "unsent"])
 def test_an_earlier_attempt_that_was_paid_and_expired_is_bought_again_by_another_take_alone(script):
     here = story(
@@ -688,18 +441,3 @@ def test_an_earlier_attempt_that_was_paid_and_expired_is_bought_again_by_another
         assert here.buy().end == "ResultExpired"
         here.wait(60_000)
     assert (here.sends, here.billed) == (sends, 1)
-
-
-def test_a_days_sum_that_takes_long_does_not_keep_a_purchase_from_being_sent():
-    here = story()
-    budget(here.process, "100")
-    disk = here.process.disk
-    offload = disk.offload
-
-    async def slowly(work, *arguments):
-        await asyncio.sleep(8.0)
-        return await offload(work, *arguments)
-
-    disk.offload = slowly
-    assert here.buy().end == "film"
-    assert (here.sends, here.billed) == (1, 1)

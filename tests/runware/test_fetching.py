@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
-from kling.nodes.runware import errors, tell
+from kling.nodes.runware import errors
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.exchange import Reply
 from kling.nodes.runware.simulator.faults import Faults
@@ -13,59 +11,13 @@ from kling.nodes.runware.simulator.films import NAME, Films
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
+from world.cast import THREE, EarlyFilms, Told, given, told
 from world.disk import Volume
 from world.orders import Kind
 from world.process import Process
-from world.story import KEY, Story
+from world.story import Story
 
-THREE = Kind(results=3)
-ASKED = (*[("getResponse", None)] * 3, *[("getTaskDetails", None)] * 3)
 DAY = 86_400.0
-
-
-class EarlyFilms(Films):
-    """Each film can be fetched as soon as it is shown."""
-
-    async def film(self, path, now):  # noqa: ARG002  it comes before its time
-        found = NAME.fullmatch(path)
-        place = self.service.film(found["uuid"]) if found else None
-        return self.render(place[0].task, place[1]) if place and place[1] < place[0].successes else None
-
-
-class Told(Service):
-    """A service of which a test tells what it says of its only job; `None` is the truth."""
-
-    def said(self, _job, _now):
-        return None
-
-    def archived(self, _job, _now):
-        return None
-
-    def _job(self, task):
-        return next(iter(self.jobs.get(str(task.get("taskUUID")), ())), None)
-
-    def _poll(self, task, now):
-        job = self._job(task)
-        said = self.said(job, now) if job else None
-        return super()._poll(task, now) if said is None else said
-
-    def _details(self, task, now):
-        job = self._job(task)
-        if job and self.archived(job, now) is False:
-            raise Refusal("taskNotFound", "No task.", status=404)
-        return super()._details(task, now)
-
-
-def story(kind, *script, **service):
-    made = Story(*script, **service)
-    made.simulator.service.__class__ = kind
-    made.simulator.films.__class__ = EarlyFilms
-    return made
-
-
-def given(outcome):
-    assert outcome.end == "film"
-    return len(outcome.record.films)
 
 
 @pytest.mark.parametrize("kind", [Kind(), THREE], ids=["one", "three"])
@@ -122,7 +74,7 @@ class LosesTwoFirst(Told):
 
 @pytest.mark.parametrize("kind", [FailsTwoFirst, LosesTwoFirst])
 def test_what_came_after_the_purchase_was_closed_is_given_to_the_next_run(kind):
-    here = story(kind, latency=400.0)
+    here = told(kind, latency=400.0)
     assert given(here.buy(THREE)) == 1
     here.wait(600)
     assert given(here.buy(THREE)) == 3
@@ -140,7 +92,7 @@ class OneByOne(Told):
 
 
 def test_collecting_where_nobody_knows_how_many_were_ordered_asks_for_more():
-    here = story(OneByOne, latency=300.0)
+    here = told(OneByOne, latency=300.0)
     assert here.buy(THREE, patience=110.0).end == "left"
     task_uuid = here.order(THREE).uuid(0)
     here.process = Process(here, Volume(here.volume.clock, here.loop.time), here.key, window=here.window)
@@ -151,39 +103,13 @@ def test_collecting_where_nobody_knows_how_many_were_ordered_asks_for_more():
     assert here.sends == 1
 
 
-class TellsFailuresTwice(Told):
-    def said(self, job, now):
-        rows = [job._success(film, now) for film in job.films[: 1 if now < job.ends else 2]]
-        running = [job._row("processing")] if now < job.ends else []
-        return Answer([*rows, job.error("row"), *running], [job.error("top")]) if now >= job.at + 50 else None
-
-
-def test_a_failure_that_is_told_twice_does_not_stand_for_a_result_that_still_runs():
-    here = story(TellsFailuresTwice, ("job", {"kind": "partial", "count": 2}), latency=300.0)
-    assert given(here.buy(THREE)) == 2
-
-
-class ArchiveAlone(Told):
-    def said(self, job, now):
-        return Answer([], [job.error("top")]) if now >= job.at + 40 else None
-
-
-def test_a_failure_that_became_a_film_by_the_archive_alone_is_given():
-    here = story(ArchiveAlone, latency=400.0)
-    assert here.buy().end == "TaskFailed"
-    here.wait(600)
-    assert given(here.buy()) == 1
-    assert given(here.collect(here.order().uuid(0))) == 1
-    assert (here.sends, here.billed) == (1, 1)
-
-
 class ForgetsSoon(Told):
     def said(self, job, now):
         return Answer() if now >= job.ends + 600 else None
 
 
 def test_a_film_that_could_not_be_fetched_is_asked_for_in_the_archive_too():
-    here = story(ForgetsSoon, *[("download", None)] * 2, *[("download", "404")] * 40)
+    here = told(ForgetsSoon, *[("download", None)] * 2, *[("download", "404")] * 40)
     assert given(here.buy(THREE)) == 2
     here.wait(3_000)
     here.simulator.faults = type(here.simulator.faults)()
@@ -191,7 +117,7 @@ def test_a_film_that_could_not_be_fetched_is_asked_for_in_the_archive_too():
 
 
 def test_an_expired_purchase_is_looked_for_in_the_archive_too():
-    here = story(ForgetsSoon, *[("download", "404")] * 200)
+    here = told(ForgetsSoon, *[("download", "404")] * 200)
     assert here.buy().end == "ResultExpired"
     here.wait(3_000)
     here.simulator.faults = type(here.simulator.faults)()
@@ -209,7 +135,7 @@ class LateFilms(EarlyFilms):
 
 @pytest.mark.parametrize("kind", [FailsTwoFirst, OneByOne])
 def test_what_is_shown_while_another_film_is_waited_for_is_fetched_with_it(kind):
-    here = story(kind, latency=300.0)
+    here = told(kind, latency=300.0)
     here.simulator.films.__class__ = LateFilms
     here.simulator.films.until = 315.0
     outcome = here.buy(THREE)
@@ -219,7 +145,7 @@ def test_what_is_shown_while_another_film_is_waited_for_is_fetched_with_it(kind)
 
 
 def test_one_film_that_cannot_be_read_does_not_keep_the_others_from_being_fetched():
-    here = story(OneByOne, latency=300.0, retention=50_000.0)
+    here = told(OneByOne, latency=300.0, retention=50_000.0)
     here.buy(THREE, patience=120.0)
     first, *_ = here.volume.below("films")
     disk, right = here.process.disk, here.process.disk.open
@@ -241,7 +167,7 @@ def test_one_film_that_cannot_be_read_does_not_keep_the_others_from_being_fetche
 
 def test_what_was_given_up_is_tried_with_what_was_damaged():
     """One film of three was 404 at first; later the others are lost here and gone there, and it is back."""
-    here = story(Told, latency=60.0)
+    here = told(Told, latency=60.0)
     task_uuid, away = here.order(THREE).uuid(0), {1}
 
     class Moving(EarlyFilms):
@@ -260,18 +186,6 @@ def test_what_was_given_up_is_tried_with_what_was_damaged():
     assert len(outcome.record.gone) == 2
 
 
-def test_an_answer_that_goes_backwards_does_not_add_to_what_was_ordered():
-    class Backwards(Told):
-        def said(self, job, now):
-            first = [job._success(job.films[0], now)] if 100 <= now - job.at < 160 else []
-            return Answer(first + [job._row("processing")] * (3 - len(first))) if now - job.at < 180 else None
-
-    here = story(Backwards, latency=300.0)
-    here.buy(THREE, patience=110.0)
-    here.process = Process(here, Volume(here.volume.clock, here.loop.time), here.key, window=here.window)
-    assert given(here.collect(here.order(THREE).uuid(0))) == 3
-
-
 def test_the_films_that_are_here_are_given_though_the_key_was_changed_and_the_service_forgot():
     class Lost(Told):
         def said(self, job, now):
@@ -283,55 +197,13 @@ def test_the_films_that_are_here_are_given_though_the_key_was_changed_and_the_se
         def archived(self, job, now):
             return False if now > job.ends + DAY / 2 else None
 
-    here = story(Lost, latency=300.0)
+    here = told(Lost, latency=300.0)
     here.buy(THREE, patience=120.0)
     here.process.end()
     here.wait(DAY)
     here.simulator.key = "next"
     here.restart(key="next")
     assert given(here.buy(THREE)) == 1
-
-
-class OfTwoAccounts(Told):
-    other = False
-
-    def said(self, job, now):
-        if self.other:
-            raise Refusal("taskNotFound", "No task.", status=404)
-        half = job.at + 50 <= now < job.ends
-        return Answer([job._success(job.films[0], now)] + [job._row("processing")] * 2) if half else None
-
-    def archived(self, _job, _now):
-        return False if self.other else None
-
-
-def test_another_accounts_key_does_not_close_a_purchase_that_has_a_part_of_its_films():
-    here = story(OfTwoAccounts, latency=300.0)
-    here.buy(THREE, patience=120.0)
-    here.simulator.key, here.simulator.service.other = None, True
-    here.restart(key="a-key-of-another-account")
-    error = here.buy(THREE).error
-    assert isinstance(error, errors.AuthenticationError)
-    assert "another API key" in str(error)
-    here.simulator.service.other = False
-    here.restart(key=KEY)
-    assert given(here.buy(THREE)) == 3
-    assert here.sends == 1
-
-
-def test_a_clock_set_forward_does_not_end_a_render_that_the_service_hides():
-    class Hidden(Told):
-        def said(self, job, now):
-            return Answer() if now < job.ends else None
-
-        def archived(self, job, now):
-            return None if now >= job.ends else False
-
-    here = story(Hidden, latency=900.0)
-    here.buy(patience=100.0)
-    here.skew = 7_200.0
-    assert given(here.buy()) == 1
-    assert here.record().state is State.COMMITTED
 
 
 class OneBad(Films):
@@ -369,36 +241,6 @@ def test_one_film_that_cannot_be_fetched_does_not_keep_the_others_from_it(bad):
     here.wait(DAY)
     here.simulator.films.gone = True
     assert given(here.buy(THREE)) == 2
-
-
-class NoAddress(Service):
-    """A service that calls the first result a success for ever, and never names its file."""
-
-    def _poll(self, task, now):
-        answer = super()._poll(task, now)
-        for row in answer.data[:1]:
-            row.pop("videoURL", None)
-        return answer
-
-    def _details(self, task, now):
-        answer = super()._details(task, now)
-        for each in answer.data:
-            for row in each.get("response", {}).get("data", [])[:1]:
-                row.pop("videoURL", None)
-        return answer
-
-
-def test_a_result_without_an_address_does_not_withhold_the_others():
-    here = Story()
-    here.simulator.service.__class__ = NoAddress
-    assert given(here.buy(THREE)) == 2
-    record = here.buy(THREE).record
-    assert [each["code"] for each in record.failures] == ["resultGone"]
-    assert record.billed == 1.26
-    here.simulator.service.__class__ = Service
-    assert given(here.buy(THREE)) == 3
-    assert not here.buy(THREE).record.failures
-    assert here.billed == 1
 
 
 UNREACHABLE = [
@@ -456,34 +298,54 @@ def test_a_film_without_a_name_is_one_film_whatever_signs_its_address():
     assert given(here.buy()) == 1
 
 
-class FirstCost(Service):
-    """A service that does not know what all but the first result cost."""
-
-    def _poll(self, task, now):
-        answer = super()._poll(task, now)
-        for row in answer.data[1:]:
-            row["cost"] = 0
-        return answer
-
-
-def test_a_cost_that_is_told_of_some_results_does_not_stand_for_all():
-    here = Story()
-    here.simulator.service.__class__ = FirstCost
-    record = here.buy(THREE).record
-    assert (record.billed, record.spent) == (0.42, Decimal("1.26"))
-    assert tell.billed(record) == "Billed at least $0.42."
+def test_a_damaged_film_is_fetched_again_never_bought_again():
+    story = Story()
+    record = story.buy().record
+    path = story.volume.below("films")[0]
+    for damage in (b"", b"\0" * record.films[0].size):
+        story.volume.put(path, damage)
+        assert story.buy().end == "film"
+        assert len(story.films()[0]) == record.films[0].size
+    story.volume.drop(path)
+    assert story.buy().end == "film"
+    assert story.billed == 1
 
 
-@pytest.mark.parametrize("refused", ["key", "account"])
-def test_a_purchase_in_doubt_is_not_called_unbilled_when_the_key_is_refused(refused):
-    silent = [*[("getResponse", "503")] * 30, *[("getTaskDetails", "503")] * 5]
-    here = Story(("videoInference", "lost_after"), *ASKED, *silent, window=0.0)
-    assert here.buy().end == "SubmissionUncertain"
-    here.restart()
-    here.wait(100.0)
-    here.simulator.faults = Faults.script([("getResponse", "402")] * 9 if refused == "account" else [])
-    here.simulator.key = "another" if refused == "key" else KEY
-    ended = here.buy()
-    assert ended.end == ("AuthenticationError" if refused == "key" else "InsufficientCreditsError")
-    assert "Not billed" not in str(ended.error)
-    assert here.billed == 1
+def test_a_film_damaged_before_the_others_were_here_is_fetched_again_with_them():
+    """World 34443: three films, of which the first was fetched and then damaged while the second was waited for."""
+    kind = Kind(results=3)
+    story = Story(("download", None), *[("download", "redirect")] * 2)
+    assert story.buy(kind).end == "DownloadError"
+    (first,) = story.volume.below("films")
+    story.volume.put(first, b"damaged")
+    assert story.buy(kind).end == "film"
+    assert b"damaged" not in story.films()
+    assert (len(story.films()), story.billed) == (3, 1)
+
+
+def test_a_film_whose_address_no_longer_works_is_fetched_from_a_fresh_one():
+    story = Story(("download", "403"), ("download", "404"), ("download", "422"), ("download", "502"))
+    assert story.buy().end == "film"
+
+
+def test_a_film_that_is_gone_for_good_is_told_as_expired():
+    story = Story(*[("download", "404")] * 200)
+    error = story.buy().error
+    assert isinstance(error, errors.ResultExpired)
+    assert "Billed" in str(error)
+    assert story.record().state is State.EXPIRED
+
+
+def test_one_film_of_three_that_was_not_there_is_fetched_by_a_later_run():
+    """World 4227: it answered 404 for two minutes, was dropped, and never asked for again."""
+    story = Story(*[("download", None)] * 2, *[("download", "404")] * 40)
+    outcome = story.buy(Kind(results=3))
+    assert outcome.end == "film"
+    assert [len(outcome.record.films), len(outcome.record.gone)] == [2, 1]
+    assert outcome.record.billed == pytest.approx(1.26)
+    story.simulator.faults = type(story.simulator.faults)()
+    outcome = story.buy(Kind(results=3))
+    assert [len(outcome.record.films), len(outcome.record.gone)] == [3, 0]
+    assert not outcome.record.failures
+    assert len(story.films()) == 3
+    assert (story.sends, story.billed) == (1, 1)

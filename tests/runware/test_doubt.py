@@ -1,0 +1,241 @@
+"""From "maybe sent" to certainty: when the same bytes are sent again, and when they never are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from kling.nodes.runware import errors
+from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator import Fault, Faults
+
+from world.cast import ASKED_FIRST
+from world.story import KEY, Story
+from world.weather import ShyService
+
+LOST_AFTER = ("lost_after", "reset_after", "504 after", "502 after html", "503 after", "500 after empty", "408 after",
+              "429 after", "429 after html", "truncated", "empty_body", "empty_data", "null_data", "no_data",
+              "foreign_uuid", "html", "error_row", "error_top")  # fmt: skip
+LOST_BEFORE = (
+    "lost_before",
+    "reset_before",
+    "504",
+    "502 html",
+    "503",
+    "500 empty",
+    "408",
+    "429",
+    "503 foreign",
+    "html",
+)
+
+
+@pytest.mark.parametrize("fault", LOST_AFTER)
+def test_an_acknowledgement_that_is_lost_costs_no_second_job(fault):
+    story = Story(("videoInference", fault))
+    assert story.buy().end == "film"
+    assert story.billed == 1
+    assert story.sends <= 2
+
+
+@pytest.mark.parametrize("dedupe", ["running", "forever"])
+@pytest.mark.parametrize("fault", LOST_BEFORE)
+def test_a_send_that_was_lost_is_repeated_inside_the_window_with_the_same_bytes(fault, dedupe):
+    story = Story(("videoInference", fault), dedupe=dedupe)
+    assert story.buy().end == "film"
+    assert story.billed == 1
+    assert story.sends == 2
+    assert story.posts[0] == story.posts[1]
+
+
+@pytest.mark.parametrize("fault", LOST_AFTER + LOST_BEFORE)
+def test_with_no_window_a_doubtful_send_is_never_repeated_at_once(fault):
+    story = Story(("videoInference", fault), window=0.0, dedupe="none")
+    outcome = story.buy()
+    assert outcome.end in {"film", "SubmissionUncertain"}
+    assert story.sends == 1
+    assert story.billed <= 1
+
+
+def test_after_the_settle_window_a_send_that_nobody_saw_is_repeated():
+    story = Story(("videoInference", "lost_before"), window=0.0, dedupe="none")
+    assert story.buy().end == "SubmissionUncertain"
+    story.wait(600)
+    assert story.buy().end == "SubmissionUncertain"
+    assert story.sends == 1
+    story.wait(3_600)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (2, 1)
+
+
+def test_after_half_a_day_seeing_nothing_proves_nothing():
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    story.buy()
+    story.wait(50_000)
+    error = story.buy().error
+    assert isinstance(error, errors.SubmissionUncertain)
+    assert "sent again" not in str(error)
+    assert "my.runware.ai" in str(error)
+    assert story.sends == 1
+
+
+def in_doubt_though_it_arrived():
+    before_and_after = [None] * 3 + ["503"] * 9
+    questions = [(channel, fault) for channel in ("getResponse", "getTaskDetails") for fault in before_and_after]
+    story = Story(("videoInference", "lost_after"), *questions, window=0.0)
+    assert story.buy().end == "SubmissionUncertain"
+    return story
+
+
+def test_what_is_in_doubt_is_sent_again_by_the_key_that_sent_it_alone():
+    story = in_doubt_though_it_arrived()
+    story.simulator.key, story.simulator.faults = None, Faults()
+    service = story.simulator.service
+    mine, (service.jobs, service.last) = (service.jobs, service.last), ({}, {})  # as another account sees it
+    story.restart(key="a-key-of-another-account")
+    story.wait(4_000)
+    error = story.buy().error
+    assert isinstance(error, errors.SubmissionUncertain)
+    assert "another API key" in str(error)
+    assert story.sends == 1
+    service.jobs, service.last = mine
+    story.restart(key=KEY)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (1, 1)
+
+
+def test_what_is_in_doubt_is_seen_with_the_next_key_of_the_account():
+    story = in_doubt_though_it_arrived()
+    story.simulator.key, story.simulator.faults = "the-next-key-of-this-account", Faults()
+    story.restart(key="the-next-key-of-this-account")
+    story.wait(4_000)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (1, 1)
+
+
+def test_a_silent_archive_is_needed_beside_silent_polls_before_a_repeat():
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    story.buy()
+    story.wait(4_000)
+    story.script(*[("getTaskDetails", "503")] * 9)
+    assert story.buy().end == "SubmissionUncertain"
+    assert story.sends == 1
+
+
+def test_a_connection_that_fails_after_a_doubtful_send_is_still_doubt():
+    story = Story(("videoInference", "lost_after"), *[("videoInference", "refused")] * 9,
+                  *ASKED_FIRST,
+                  *[("getResponse", "503")] * 40, *[("getTaskDetails", "503")] * 9)  # fmt: skip
+    outcome = story.buy()
+    assert outcome.end == "SubmissionUncertain"
+    assert story.record().state is State.HELD
+    story.simulator.faults = type(story.simulator.faults)()
+    assert story.buy().end == "film"
+    assert story.billed == 1
+
+
+def test_a_copy_is_given_up_in_time_to_arrive_while_the_first_job_must_still_run():
+    """The re-send that this forbids was billed under a service that refuses copies only while the first one runs."""
+    late = Fault("late", seconds=10.0)
+    story = Story(("videoInference", "lost_after"), *[("videoInference", late)] * 3,
+                  *ASKED_FIRST,
+                  *[("getResponse", "503")] * 60, *[("getTaskDetails", "503")] * 20,
+                  dedupe="running", latency=35.0)  # fmt: skip
+    story.buy()
+    assert story.sends > 1
+    assert story.billed == 1
+
+
+def test_the_wish_to_wait_is_heard_when_it_fits_into_the_window():
+    story = Story(("videoInference", {"kind": "status", "status": 429, "retry_after": "7"}))
+    assert story.buy().end == "film"
+    posts = [exchange.at for exchange in story.simulator.requests if exchange.channel == "videoInference"]
+    assert 7.0 <= posts[1] - posts[0] < 12.0
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["same process", "another process"])
+def test_a_clock_set_forward_does_not_make_an_hour_of_a_minute(restarted):
+    """World 20768: a send that nobody saw was repeated after 76 s, as the clock said that two hours had gone by."""
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    assert story.buy().end == "SubmissionUncertain"
+    story.skew = 7_200.0
+    if restarted:
+        story.restart()
+    assert story.buy().end == "SubmissionUncertain"
+    assert story.sends == 1
+    story.wait(3_700.0)
+    assert story.buy().end == "film"
+    assert story.billed == 1
+
+
+def test_after_a_restart_of_the_machine_the_clock_alone_counts():
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    story.wait(9_000.0)
+    assert story.buy().end == "SubmissionUncertain"
+    story.wait(3_700.0)
+    story.volume.crash(story.chance)
+    story.restart()
+    assert story.buy().end == "film"
+    assert story.billed == 1
+
+
+def test_a_clock_that_was_moved_closes_the_window():
+    story = Story(("videoInference", "lost_before"), *ASKED_FIRST, ("getResponse", "hang"))
+
+    async def meddle():
+        import asyncio
+
+        press = asyncio.ensure_future(story.process.buy(story.order(), 2_700.0))
+        await asyncio.sleep(12.0)
+        story.skew = -7_200.0
+        return await press
+
+    assert story.run(meddle()).end == "SubmissionUncertain"
+    assert story.sends == 1
+
+
+def test_a_lost_record_is_as_old_as_the_last_send_not_as_the_first():
+    """World 128723: sent again after an hour, its record deleted, and a minute later sent once more."""
+    lost = (("videoInference", "lost_before"), ("videoInference", "null_data"))
+    story = Story(*lost, window=0.0, dedupe="none", latency=300.0)
+    story.simulator.service.__class__ = ShyService
+    assert story.buy().end == "SubmissionUncertain"
+    story.wait(4_000.0)
+    assert story.buy().end == "SubmissionUncertain"
+    story.volume.drop(story.path(story.order().uuid(0)))
+    story.restart()
+    assert story.buy().end in {"film", "SubmissionUncertain"}
+    assert (story.sends, story.billed) == (2, 1)
+
+
+def test_the_hour_begins_when_the_last_byte_of_a_slow_send_can_have_arrived():
+    """20 MB on the slowest line are under way for forty minutes; then it renders for fifty, and nobody shows it."""
+    story = Story(("videoInference", "lost_after"), window=0.0, dedupe="none", latency=3_000.0)
+    story.simulator.service.__class__ = ShyService
+    order = story.order()
+
+    def body(task_uuid, uploads):
+        yield from order.body(task_uuid, uploads)
+        yield b" " * 20_000_000
+
+    slow = replace(order, body=body)
+    assert story.run(story.process.buy(slow, 2_700.0)).end == "SubmissionUncertain"
+    story.wait(4_000)
+    error = story.run(story.process.buy(slow, 2_700.0)).error
+    assert isinstance(error, errors.SubmissionUncertain) or error is None
+    assert story.sends == 1
+
+
+@pytest.mark.parametrize("refused", ["key", "account"])
+def test_a_purchase_in_doubt_is_not_called_unbilled_when_the_key_is_refused(refused):
+    silent = [*[("getResponse", "503")] * 30, *[("getTaskDetails", "503")] * 5]
+    here = Story(("videoInference", "lost_after"), *ASKED_FIRST, *silent, window=0.0)
+    assert here.buy().end == "SubmissionUncertain"
+    here.restart()
+    here.wait(100.0)
+    here.simulator.faults = Faults.script([("getResponse", "402")] * 9 if refused == "account" else [])
+    here.simulator.key = "another" if refused == "key" else KEY
+    ended = here.buy()
+    assert ended.end == ("AuthenticationError" if refused == "key" else "InsufficientCreditsError")
+    assert "Not billed" not in str(ended.error)
+    assert here.billed == 1

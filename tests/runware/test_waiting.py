@@ -1,0 +1,209 @@
+"""From accepted to result: answers that contradict each other, come late, or never."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from kling.nodes.runware import errors, tell
+from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator.refusal import Refusal
+from kling.nodes.runware.simulator.service import Answer, Service
+
+from world.cast import ASKED_FIRST, THREE, Told, given, told
+from world.disk import Volume
+from world.orders import Kind
+from world.process import Process
+from world.story import KEY, Story
+
+
+def test_a_failure_that_becomes_a_film_within_its_patience_is_a_film():
+    story = Story(("job", "turns"), latency=50.0)
+    assert story.buy().end == "film"
+    assert story.sends == 1
+
+
+def test_moderation_is_told_at_once():
+    story = Story(("job", "moderated"), latency=40.0)
+    error = story.buy().error
+    assert isinstance(error, errors.TaskFailed)
+    assert "flagged" in str(error)
+    assert story.loop.time() < 70.0
+
+
+def test_partial_results_are_delivered_and_the_rest_is_named():
+    story = Story(("job", {"kind": "partial", "count": 2}))
+    outcome = story.buy(Kind(results=3))
+    assert outcome.end == "film"
+    assert len(outcome.record.films) == 2
+    assert outcome.record.failures
+    assert outcome.record.billed == pytest.approx(0.84)
+
+
+def test_a_poll_that_fails_for_minutes_loses_nothing():
+    story = Story(*ASKED_FIRST, ("getResponse", {"kind": "outage", "seconds": 600.0}))
+    assert story.buy().end == "film"
+    assert story.billed == 1
+
+
+def test_a_key_refused_while_polling_is_no_verdict():
+    story = Story()
+    story.buy(patience=10.0)
+    story.simulator.key = "another"
+    error = story.buy().error
+    assert isinstance(error, errors.AuthenticationError)
+    assert "safe" in str(error)
+    story.simulator.key = story.key
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (1, 1)
+
+
+def test_a_finished_film_without_an_address_is_waited_for_and_then_told():
+    story = Story(("job", {"kind": "no_url", "seconds": 20.0}))
+    assert story.buy().end == "film"
+    story = Story(("job", {"kind": "no_url", "seconds": 5_000.0}))
+    assert "names no file" in str(story.buy().error)
+    story.wait(5_000)
+    assert story.buy().end == "film"
+    assert story.billed == 1
+
+
+def test_a_render_that_never_ends_is_given_back_at_the_deadline_and_stays_collectable():
+    story = Story(("job", "never"))
+    assert story.buy().end == "left"
+    assert story.record().state is State.ACCEPTED
+
+
+def test_a_render_that_hangs_gives_its_place_to_others():
+    story = Story(("job", "never"), *[("job", None)])
+    story.process.places = type(story.process.places)(1)
+    assert story.buy(take=1, patience=2_000.0).end == "left"
+    assert story.buy(take=2).end == "film"
+
+
+class TellsFailuresTwice(Told):
+    def said(self, job, now):
+        rows = [job._success(film, now) for film in job.films[: 1 if now < job.ends else 2]]
+        running = [job._row("processing")] if now < job.ends else []
+        return Answer([*rows, job.error("row"), *running], [job.error("top")]) if now >= job.at + 50 else None
+
+
+def test_a_failure_that_is_told_twice_does_not_stand_for_a_result_that_still_runs():
+    here = told(TellsFailuresTwice, ("job", {"kind": "partial", "count": 2}), latency=300.0)
+    assert given(here.buy(THREE)) == 2
+
+
+class ArchiveAlone(Told):
+    def said(self, job, now):
+        return Answer([], [job.error("top")]) if now >= job.at + 40 else None
+
+
+def test_a_failure_that_became_a_film_by_the_archive_alone_is_given():
+    here = told(ArchiveAlone, latency=400.0)
+    assert here.buy().end == "TaskFailed"
+    here.wait(600)
+    assert given(here.buy()) == 1
+    assert given(here.collect(here.order().uuid(0))) == 1
+    assert (here.sends, here.billed) == (1, 1)
+
+
+def test_an_answer_that_goes_backwards_does_not_add_to_what_was_ordered():
+    class Backwards(Told):
+        def said(self, job, now):
+            first = [job._success(job.films[0], now)] if 100 <= now - job.at < 160 else []
+            return Answer(first + [job._row("processing")] * (3 - len(first))) if now - job.at < 180 else None
+
+    here = told(Backwards, latency=300.0)
+    here.buy(THREE, patience=110.0)
+    here.process = Process(here, Volume(here.volume.clock, here.loop.time), here.key, window=here.window)
+    assert given(here.collect(here.order(THREE).uuid(0))) == 3
+
+
+class OfTwoAccounts(Told):
+    other = False
+
+    def said(self, job, now):
+        if self.other:
+            raise Refusal("taskNotFound", "No task.", status=404)
+        half = job.at + 50 <= now < job.ends
+        return Answer([job._success(job.films[0], now)] + [job._row("processing")] * 2) if half else None
+
+    def archived(self, _job, _now):
+        return False if self.other else None
+
+
+def test_another_accounts_key_does_not_close_a_purchase_that_has_a_part_of_its_films():
+    here = told(OfTwoAccounts, latency=300.0)
+    here.buy(THREE, patience=120.0)
+    here.simulator.key, here.simulator.service.other = None, True
+    here.restart(key="a-key-of-another-account")
+    error = here.buy(THREE).error
+    assert isinstance(error, errors.AuthenticationError)
+    assert "another API key" in str(error)
+    here.simulator.service.other = False
+    here.restart(key=KEY)
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
+def test_a_clock_set_forward_does_not_end_a_render_that_the_service_hides():
+    class Hidden(Told):
+        def said(self, job, now):
+            return Answer() if now < job.ends else None
+
+        def archived(self, job, now):
+            return None if now >= job.ends else False
+
+    here = told(Hidden, latency=900.0)
+    here.buy(patience=100.0)
+    here.skew = 7_200.0
+    assert given(here.buy()) == 1
+    assert here.record().state is State.COMMITTED
+
+
+class NoAddress(Service):
+    """A service that calls the first result a success for ever, and never names its file."""
+
+    def _poll(self, task, now):
+        answer = super()._poll(task, now)
+        for row in answer.data[:1]:
+            row.pop("videoURL", None)
+        return answer
+
+    def _details(self, task, now):
+        answer = super()._details(task, now)
+        for each in answer.data:
+            for row in each.get("response", {}).get("data", [])[:1]:
+                row.pop("videoURL", None)
+        return answer
+
+
+def test_a_result_without_an_address_does_not_withhold_the_others():
+    here = Story()
+    here.simulator.service.__class__ = NoAddress
+    assert given(here.buy(THREE)) == 2
+    record = here.buy(THREE).record
+    assert [each["code"] for each in record.failures] == ["resultGone"]
+    assert record.billed == 1.26
+    here.simulator.service.__class__ = Service
+    assert given(here.buy(THREE)) == 3
+    assert not here.buy(THREE).record.failures
+    assert here.billed == 1
+
+
+class FirstCost(Service):
+    """A service that does not know what all but the first result cost."""
+
+    def _poll(self, task, now):
+        answer = super()._poll(task, now)
+        for row in answer.data[1:]:
+            row["cost"] = 0
+        return answer
+
+
+def test_a_cost_that_is_told_of_some_results_does_not_stand_for_all():
+    here = Story()
+    here.simulator.service.__class__ = FirstCost
+    record = here.buy(THREE).record
+    assert (record.billed, record.spent) == (0.42, Decimal("1.26"))
+    assert tell.billed(record) == "Billed at least $0.42."
