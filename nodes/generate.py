@@ -132,7 +132,7 @@ async def _make(
     where = await purchase.account(rehearsal=settings.mode == "rehearse")
     order = _order(request, settings, planned, where.key)
     count = await siblings.count()
-    if not where.rehearsal and not await beside.run(WIRE.has_bought, where, order.intent):
+    if not where.rehearsal and not await beside.run(WIRE.was_sent, where, order):
         _check_cost(planned, settings)
         fanout.check(count, where.settings.max_fanout, planned, node)
     lines += assemble.warnings(request) + _notes(prompt, settings)
@@ -214,7 +214,8 @@ def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001
         would = f"; the purchase would cost {usd(Decimal(record.price))}" if record.price else ""
         return f"rehearsal, {count}, $0.00{would}"
     told = f", failed: {', '.join(_reasons(record))}" if record.failures else ""
-    return f"{count}, {usd(_cost(record))}{told}. Task UUID: {record.task_uuid}"
+    cost = "cost unknown" if record.spent is None else usd(record.spent)
+    return f"{count}, {cost}{told}. Task UUID: {record.task_uuid}"
 
 
 def _reasons(record: Record) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ TICK = 0.1
 """Seconds between two looks at Cancel."""
 FIRST_TICK = 0.002
 """Seconds; what is finished already is found within a few milliseconds. Each look doubles it."""
+DECISION_SECONDS = 0.5
+"""For the answer whether a purchase was given up; a disk that is waited for can keep it back."""
 LINE_SECONDS = 1.0
 REHEARSAL_IS_FREE = "A rehearsal costs nothing."
 UNKNOWN_USUAL = (60.0, 240.0)
@@ -95,11 +98,11 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
                 announced = ticket.status.words
                 announce(node_id, ticket.status.task_uuid)
             if host.interrupted():
-                host.status(node_id, _cancelled(ticket))
+                host.status(node_id, await _cancelled(ticket))
                 raise host.interrupt()
             now = time.monotonic()
             if now - began > minutes * 60:
-                raise _overdue(ticket, minutes)
+                raise await _overdue(ticket, minutes)
             if now - told >= LINE_SECONDS:
                 told = now
                 host.status(node_id, _line(ticket.status, now - began))
@@ -143,16 +146,23 @@ async def _move_bar(node_id: str | None, status: Status) -> None:
     await host.progress(node_id, min(elapsed / late, 0.95) * 100, 100)
 
 
-def _cancelled(ticket: Ticket) -> str:
+async def _is_given_up(ticket: Ticket) -> bool:
+    """Leave a purchase, and say whether it ends with that: only where it is bought can it be told what has left."""
+    with suppress(asyncio.TimeoutError):
+        return await asyncio.wait_for(asyncio.wrap_future(ticket.release()), DECISION_SECONDS)
+    return False
+
+
+async def _cancelled(ticket: Ticket) -> str:
     if not ticket.buys:
         return "cancelled; collecting it again is free."
-    if not ticket.sent:
+    if await _is_given_up(ticket):
         return f"cancelled before anything was sent. {NOT_BILLED}"
     return f"cancelled; the purchase goes on, collecting it is free: run again. Task UUID: {ticket.status.task_uuid}"
 
 
-def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
-    sent = ticket.sent or not ticket.buys
+async def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
+    sent = not (ticket.buys and await _is_given_up(ticket))
     return TaskTimeout(
         f"The film was not ready after {minutes:g} minutes{' (timeout_minutes)' if ticket.buys else ''}.",
         billing="It is billed when it is ready; it is still being waited for." if sent else NOT_BILLED,

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import Future
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -42,15 +43,19 @@ class Waiting:
     """A ticket that is done when it is told to be."""
 
     def __init__(self, *, buys=True, sent=False, rehearsal=False, error=None):
-        self.status, self.buys, self.sent, self.rehearsal, self.error = Status(), buys, sent, rehearsal, error
+        self.status, self.buys, self.rehearsal, self.error = Status(), buys, rehearsal, error
         self.done = error is not None
         self.released = False
+        self.given_up = Future()
+        if sent is not None:
+            self.given_up.set_result(not sent)
 
     def result(self):
         raise self.error
 
     def release(self):
         self.released = True
+        return self.given_up
 
 
 def finished(folder, *, rehearsal):
@@ -108,6 +113,7 @@ def test_a_failed_rehearsal_says_that_it_cost_nothing(comfy):
     [
         (Waiting(), "cancelled before anything was sent. Not billed."),
         (Waiting(sent=True), "the purchase goes on"),
+        (Waiting(sent=None), "the purchase goes on"),  # it waits for its disk, and cannot say
         (Waiting(buys=False), "collecting it again is free"),
     ],
 )

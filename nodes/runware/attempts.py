@@ -42,6 +42,7 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     other = None if record.state in TAKEN - {State.EXPIRED} else _rather(purchase, record)
     if other is not None and other.state is not State.EXPIRED:
         record, other = other, None
+    purchase.sent = purchase.sent or record.state in UNCLEAR | TAKEN
     is_seen = record.state in ENDED_BADLY and await seen_again(purchase, record)
     if other is not None and record.state in ENDED_BADLY | UNSENT and not is_seen:
         return other, False  # it was paid and is gone: only another take buys it anew

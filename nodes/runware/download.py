@@ -38,7 +38,8 @@ SLOW_SECONDS = 60.0
 SLOW_BYTES_PER_SECOND = 16 * 2**10
 NOT_READY = frozenset({408, 422, 425, 429, 500, 502, 503, 504})
 """Right after success the file may not be there yet (seen: 422 and 502)."""
-GONE = frozenset({401, 403, 404, 410})
+REFUSED = frozenset({401, 403})
+GONE = frozenset({404, 410}) | REFUSED
 
 
 class NotReady(Exception):
@@ -46,7 +47,11 @@ class NotReady(Exception):
 
 
 class Gone(Exception):
-    """The address no longer gives the file: a fresh one may."""
+    """The address no longer gives the file: a fresh one may. A refusal can also be a firewall's, before the service."""
+
+    def __init__(self, words: str, *, refused: bool = False) -> None:
+        super().__init__(words)
+        self.refused = refused
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ class _Attempt:
     def _judge(self, reply: httpx.Response, *, resuming: bool) -> None:
         status = reply.status_code
         if status in GONE:
-            raise Gone(f"HTTP {status}")
+            raise Gone(f"HTTP {status}", refused=status in REFUSED)
         if status in NOT_READY:
             raise NotReady(f"HTTP {status}")
         if 300 <= status < 400:  # noqa: PLR2004

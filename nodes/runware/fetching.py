@@ -15,6 +15,7 @@ from .record import Film, State
 
 if TYPE_CHECKING:
     from .task import Purchase
+    from .verdict import Sighting
 
 GONE = "resultGone"
 
@@ -41,18 +42,24 @@ async def fetch(purchase: Purchase) -> None:
     waiting, trouble = await _not_here(purchase)
     missing: list[Film] = []
     tried: list[Film] = []
+    stuck: DownloadError | None = None
     while waiting:
         film = waiting.pop(0)
         tried.append(film)
         try:
             if not await _fetch_patiently(purchase, film):
                 missing.append(film)
-        except KlingError as error:  # the others are paid as well, and may be gone tomorrow
+        except DownloadError as error:  # the others are paid as well, and may be gone tomorrow
+            stuck = stuck or error
+            missing.append(film)
+        except KlingError as error:
             trouble = trouble or error
         known = [id(each) for each in (*waiting, *tried)]  # asking for addresses may show more films
         waiting += [each for each in record.films if each.file is None and id(each) not in known]
     if trouble is not None:
         raise trouble
+    if stuck is not None and (len(missing) == len(record.films) or not _is_overdue(purchase)):
+        raise stuck
     if len(missing) == len(record.films):
         record.move(State.EXPIRED)
         purchase.journal.put(record)
@@ -67,20 +74,26 @@ async def fetch(purchase: Purchase) -> None:
     purchase.journal.forget(record.task_uuid, "body")
 
 
+def _is_overdue(purchase: Purchase) -> bool:
+    """Whether running again has been worth a try for long enough."""
+    since = purchase.record.finished_at or purchase.record.accepted_at or 0.0
+    return purchase.journal.clock() - since > purchase.timing.stuck_patience
+
+
 async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
     """Fetch one film, with fresh addresses where one no longer works. False when the service no longer has it."""
     loop = asyncio.get_running_loop()
     began, wait, last = loop.time(), 1.0, ""
-    gone, asked = True, False
+    gone, refused, asked, listed = True, False, False, False
     while True:
         try:
             await _fetch_film(purchase, film)
         except Gone as error:
-            last = str(error)
+            refused, last = error.refused, str(error)
         except NotReady as error:
             gone, last = False, str(error)
         except (DownloadError, StorageError) as error:
-            raise tell.not_saved(purchase.record, error.what, error.next_step) from None
+            raise tell.not_saved(purchase.record, error.what, error.next_step, kind=type(error)) from None
         else:
             return True
         if loop.time() - began > purchase.timing.fetch_patience:
@@ -88,18 +101,26 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
         purchase.status.words = f"the film is not ready to fetch yet ({last})"
         await asyncio.sleep(wait)
         wait = min(wait * 2, 15.0)
-        asked = await _refresh(purchase) or asked
+        sighting = await _refresh(purchase)
+        if sighting is not None:
+            asked, listed = True, film.video_uuid in purchase.addresses(sighting.successes)
+    if refused and listed:
+        raise tell.not_saved(
+            purchase.record,
+            f"The film's host refuses its file ({last}), though the service still names it.",
+            "Look whether a firewall or a proxy is in the way, then run again: fetching is free.",
+        )
     if gone and asked:
         return False
     raise tell.not_saved(purchase.record, f"The film could not be fetched: {last}.", "Run again: fetching is free.")
 
 
-async def _refresh(purchase: Purchase) -> bool:
-    """Ask for fresh addresses. True when the service gave a clear answer."""
+async def _refresh(purchase: Purchase) -> Sighting | None:
+    """Ask for fresh addresses. None when the service gave no clear answer."""
     sighting = await purchase.witness()
     if sighting is not None:
         purchase.keep(sighting.successes)
-    return sighting is not None and sighting.is_clear
+    return sighting if sighting is not None and sighting.is_clear else None
 
 
 async def _fetch_film(purchase: Purchase, film: Film) -> None:
@@ -200,7 +221,7 @@ async def _look_for_more(purchase: Purchase) -> None:
         if not record.request:
             record.number_results = max(record.number_results, len(record.films) + len(record.gone))
         for film in [film for film in record.gone if film.video_uuid in purchase.urls]:
-            with contextlib.suppress(Gone, NotReady):
+            with contextlib.suppress(Gone, NotReady, DownloadError):
                 await _fetch_film(purchase, film)
                 _take_back(purchase, film)
 

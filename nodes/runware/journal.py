@@ -4,7 +4,7 @@ State folder (0700, files 0600):
     tasks/<task_uuid>.json    the record, fit to be shown: no key, no URL query, no media
     tasks/<task_uuid>.body    the exact bytes to send, kept while they may have to be sent again
     tasks/<task_uuid>.urls    where the results are, kept while a film is still to be fetched
-    intents/<sha256>          the task UUID of an intent's newest attempt
+    intents/<sha256>          the task UUID of an intent's newest attempt, and when it was sent last
     films/<video_uuid>.<ext>  the films as the service delivered them
     media/<sha256>.json       what was uploaded, by content
     usual.json                how long renders took, for the estimate
@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -84,18 +84,26 @@ class Journal:
 
     def get(self, task_uuid: str) -> Record | None:
         """Read a record; one that cannot be read is put aside and stands in as "maybe sent", never as "none"."""
-        path = self.path(task_uuid)
+        path, aside = self.path(task_uuid), self.path(task_uuid, "bad")
         try:
-            with contextlib.suppress(FileNotFoundError, ValidationError):
-                record = Record.model_validate_json(self.disk.read(path))
-                if record.task_uuid == task_uuid:
-                    return record
-            if self.disk.stat(path) is not None:
-                self.disk.replace(path, self.path(task_uuid, "bad"))
-            aside = self.disk.stat(self.path(task_uuid, "bad"))
+            data = self._data(path)
+            if data is not None:
+                with contextlib.suppress(ValidationError):
+                    record = Record.model_validate_json(data)
+                    if record.task_uuid == task_uuid:
+                        return record
+                if self._data(path) == data:  # nobody has written it anew meanwhile
+                    self.disk.replace(path, aside)
+            changed = self.disk.stat(aside)
         except OSError as error:
             raise unwritable(error) from None
-        return _unreadable(task_uuid, aside[1]) if aside else None
+        return _unreadable(task_uuid, changed[1]) if changed else None
+
+    def _data(self, path: Path) -> bytes | None:
+        try:
+            return self.disk.read(path)
+        except FileNotFoundError:
+            return None
 
     def put(self, record: Record) -> None:
         """Write a record durably. Raises StorageError; the record that was there stays whole."""
@@ -127,43 +135,52 @@ class Journal:
             finally:
                 self.unlock(place)
 
-    def put_intent(self, intent: str, task_uuid: str, *, anew: bool = False) -> None:
-        """Write down which task is an intent's newest attempt, before it is sent.
+    def put_intent(self, intent: str, task_uuid: str, *, sent_at: float | None = None) -> None:
+        """Write down which task is an intent's newest attempt, before it is sent, and again at each send.
 
-        `anew` also where that is known: should the record be lost, the file's age tells when something was sent last.
+        Should the record be lost, `sent_at` (seconds since 1970) tells when something was sent last.
         """
-        if anew or self.of_intent(intent) != task_uuid:
+        if sent_at is not None or self.of_intent(intent) != task_uuid:
+            text = task_uuid if sent_at is None else f"{task_uuid} {sent_at!r}"
             try:
-                write_whole(self.disk, self.intents / intent, [task_uuid.encode()])
+                write_whole(self.disk, self.intents / intent, [text.encode()])
             except OSError as error:
                 raise unwritable(error, task_uuid) from None
 
     def of_intent(self, intent: str) -> str | None:
         """Give the task UUID of an intent's newest attempt, whichever key made it; None when it is not known."""
+        return self._noted(intent)[0]
+
+    def sent_at(self, intent: str, task_uuid: str) -> float | None:
+        """Give when an intent's newest attempt was sent last, by the index; None where it names another, or no time."""
+        named, moment = self._noted(intent)
+        return moment if named == task_uuid else None
+
+    def _noted(self, intent: str) -> tuple[str | None, float | None]:
+        path = self.intents / intent
         try:
-            text = self.disk.read(self.intents / intent).decode("ascii", "replace")
-        except FileNotFoundError:
-            return None
+            data, status = self._data(path), self.disk.stat(path)
         except OSError as error:
             raise unwritable(error) from None
-        return text if UUID_PATTERN.fullmatch(text) else None
+        task_uuid, gap, moment = (data or b"").decode("ascii", "replace").partition(" ")
+        if not UUID_PATTERN.fullmatch(task_uuid):
+            return None, None
+        if not gap:  # as 1.0.0 wrote it: anew at each send
+            return task_uuid, status[1] if status else None
+        try:
+            return task_uuid, float(moment)
+        except ValueError:
+            return task_uuid, None
 
     def newest_attempt(self, intent: str) -> Record | None:
         """Give the record of an intent's newest attempt, whichever key made it; None when none is known.
 
         Where the record itself is gone, something may have been sent when the attempt was noted.
         """
-        task_uuid = self.of_intent(intent)
+        task_uuid, moment = self._noted(intent)
         if task_uuid is None:
             return None
-        record = self.get(task_uuid)
-        if record is not None:
-            return record
-        try:
-            noted = self.disk.stat(self.intents / intent)
-        except OSError as error:
-            raise unwritable(error) from None
-        return _unreadable(task_uuid, noted[1]) if noted else None
+        return self.get(task_uuid) or _unreadable(task_uuid, moment)
 
     def put_urls(self, task_uuid: str, urls: dict[str, str]) -> None:
         """Write where a task's results lie, by video UUID, beside the record: addresses can carry signatures."""
@@ -193,9 +210,9 @@ class Journal:
         """
         try:
             if record.intent and self.of_intent(record.intent) == record.task_uuid:
-                before = next((each for each in reversed(record.earlier) if self.get(each)), None)
+                before = next(filter(None, map(self.get, reversed(record.earlier))), None)
                 if before is not None:
-                    self.put_intent(record.intent, before)
+                    self.put_intent(record.intent, before.task_uuid, sent_at=before.last_sent_at)
                 else:
                     self.disk.remove(self.intents / record.intent)
         except (OSError, StorageError):
@@ -235,13 +252,12 @@ class Journal:
 
         `apart_from` is the task UUID of the purchase that the sum is wanted for.
         """
-        now = datetime.fromtimestamp(self.clock(), timezone.utc).astimezone()
-        start = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        end = now.replace(hour=23, minute=59, second=59, microsecond=999_999).timestamp()
+        today = midnight(self.clock())
+        start, end = today.timestamp(), (today + timedelta(days=1)).timestamp()
         total = Decimal(0)
         for name, changed in self.changes().items():
             record = self.get(name) if changed >= start and name != apart_from else None
-            if record is not None and start <= (record.last_sent_at or 0) <= end:
+            if record is not None and start <= (record.last_sent_at or 0) < end:
                 if record.spent is None:
                     return None
                 total += record.spent
@@ -309,12 +325,17 @@ class Journal:
             write_whole(self.disk, self.folder / "usual.json", [json.dumps(kept).encode()])
 
 
-def _unreadable(task_uuid: str, changed: float) -> Record:
+def midnight(moment: float) -> datetime:
+    """Give when the day of a moment began, by local time and without a zone: so long as its days may differ."""
+    return datetime.fromtimestamp(moment).replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ006
+
+
+def _unreadable(task_uuid: str, changed: float | None) -> Record:
     """Stand in for a record that cannot be read: something may have been sent until it was last `changed`."""
     return Record(
         task_uuid=task_uuid,
         state=State.HELD,
-        created_at=changed,
+        created_at=changed or 0.0,
         maybe_sent=True,
         first_unsettled_at=changed,
         last_sent_at=changed,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 
-from .journal import Journal
+from .journal import Journal, midnight
 from .record import WAITING, Record
 
 PAGE_MOST = 100
@@ -53,15 +52,14 @@ class Ledger:
         start = max(0, offset)
         shown = names[start : start + max(0, min(limit, PAGE_MOST))]
         records = [record for record in map(self._record, shown) if record is not None]
-        now = datetime.fromtimestamp(self.journal.clock()).astimezone()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        today = midnight(self.journal.clock())
         return Page(
             records=records,
             total=len(names),
             unreadable=len(self._lines) - len(names),
             waiting=sum(line.waiting for line in self._lines.values()),
-            today=self._spent(midnight.timestamp()),
-            month=self._spent(midnight.replace(day=1).timestamp()),
+            today=self._spent(today.timestamp()),
+            month=self._spent(today.replace(day=1).timestamp()),
         )
 
     def _names(self) -> list[str]:

@@ -48,6 +48,8 @@ class Timing:
     lost_patience: float = 60.0
     no_address_patience: float = 60.0
     fetch_patience: float = 120.0
+    stuck_patience: float = 600.0
+    """After this long a film that cannot be fetched no longer withholds the others of its purchase."""
     watch: float = 86_400.0
     """How long an accepted purchase is waited for in one process."""
     overlong: float = 1_800.0

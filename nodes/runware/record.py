@@ -58,6 +58,9 @@ NEVER_BILLED = UNSENT | {State.REJECTED}
 ALL_KNOWN = frozenset({State.RESULT, State.COMMITTED, State.EXPIRED})
 """No further result comes, and so no further cost."""
 
+UNSEEN = "resultUnseen"
+"""Code of a failure: results were ordered, and forgotten by the service before it showed them. They may be billed."""
+
 
 class Film(BaseModel):
     """One result: what the service said of it, and the file once it is here."""
@@ -131,6 +134,7 @@ class Record(BaseModel):
     def is_billed_whole(self) -> bool:
         """Whether the service reported a cost for every result, and no more come; it reports 0 where it knows none."""
         told = all(film.cost is not None for film in (*self.films, *self.gone))
+        told = told and all(failure.get("code") != UNSEEN for failure in self.failures)
         return self.state in ALL_KNOWN and self.billed is not None and told
 
     @property

@@ -174,14 +174,23 @@ def categorize(code: str, message: str = "") -> Category:  # noqa: C901, PLR0911
 
 
 def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
-    """Make a foreign text fit to show: one line, no control characters, no tags, no URL queries, not long."""
+    """Make a foreign text fit to show: one line, no control characters, no tags, of addresses the host alone, not long.
+
+    An address can hold a secret anywhere: in its user, its path or its query.
+    """
     text = re.sub(r"<[^>]{0,200}>", " ", text)
-    text = re.sub(r"(https?://[^\s?#\"']+)[?#][^\s\"']*", r"\1", text)
+    text = re.sub(r"(?i)\b([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", _host_alone, text)
     text = re.sub(r"(?i)bearer\s+\S+", "Bearer ...", text)
     text = re.sub(r"[A-Za-z0-9+/=]{120,}", "...", text)
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _host_alone(address: re.Match[str]) -> str:
+    scheme, rest = address.groups()
+    authority = re.split(r"[/?#;\\]", rest, maxsplit=1)[0]
+    return scheme + authority.rpartition("@")[2] + ("/..." if authority != rest else "")
 
 
 def _listed(value: Any) -> list[Any]:
@@ -220,7 +229,10 @@ def _row(item: dict[str, Any]) -> Row:
 def _cost(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) and value > 0 else None
+    try:
+        return float(value) if math.isfinite(value) and value > 0 else None
+    except OverflowError:
+        return None
 
 
 def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:

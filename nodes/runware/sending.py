@@ -253,8 +253,9 @@ async def _within_budget(purchase: Purchase, budget: Decimal | None) -> AsyncIte
 
 def _write_sending(purchase: Purchase, *, fresh: bool) -> None:
     record = purchase.record
-    purchase.journal.put_intent(record.intent, record.task_uuid, anew=True)
+    purchase.sent = True  # before the disk is waited for: whoever cancels meanwhile is told so
     now = purchase.journal.clock()
+    purchase.journal.put_intent(record.intent, record.task_uuid, sent_at=now)
     record.last_sent_at = now
     record.last_sent_uptime = purchase.journal.uptime()
     record.maybe_sent = True
@@ -263,7 +264,6 @@ def _write_sending(purchase: Purchase, *, fresh: bool) -> None:
         record.first_unsettled_at = now
         record.key_fingerprint = purchase.client.fingerprint(record.task_uuid)
     record.move(State.SENDING)
-    purchase.sent = True
     purchase.journal.put(record)
     if fresh:
         purchase.first_sent = asyncio.get_running_loop().time()

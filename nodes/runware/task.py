@@ -20,7 +20,7 @@ from .client import Client, Uncertain
 from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .order import Order, Status, Timing
-from .record import ENDED_BADLY, UNSENT, Film, Record, State
+from .record import ENDED_BADLY, NEVER_BILLED, UNSENT, Film, Record, State
 from .verdict import Sighting, key_refused, look
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class Purchase:
 
     def _complete(self, record: Record, order: Order, attempt: int) -> None:
         """Fill in what a record put aside as unreadable, or made by `collect`, does not say."""
+        if record.state is State.HELD and record.last_sent_at is None:
+            record.last_sent_at = self.journal.sent_at(order.intent, record.task_uuid)
         record.attempt = attempt
         record.take = order.take
         record.intent = order.intent
@@ -122,6 +124,8 @@ class Purchase:
         async with self._alone(record.task_uuid):
             known = self.journal.get(record.task_uuid)
             self.record = known or record
+            if self.record.state is State.HELD and not self.record.updated_at:
+                self.record.last_sent_at = None  # a stand-in: its file's age tells the latest, not when it was
             if self.order is not None:
                 self._complete(self.record, self.order, record.attempt)
                 if known is None and self.record.evidence == attempts.FOUND:
@@ -137,13 +141,14 @@ class Purchase:
     def _index(self, known: Record | None) -> None:
         """Write a lost index again; for a purchase that has no record yet, `buy` writes it after the record.
 
-        It never goes back: what it names may be unsettled, and knows the names of those before it.
+        Not for a record that cannot be read: the index would tell a wrong time of it. It never goes back: what it names
+        may be unsettled, and knows the names of those before it.
         """
-        if known is not None:
+        if known is not None and known.updated_at:
             with suppress(StorageError):
                 newest = self.journal.newest_attempt(known.intent)
                 if newest is None or newest.attempt < known.attempt:
-                    self.journal.put_intent(known.intent, known.task_uuid)
+                    self.journal.put_intent(known.intent, known.task_uuid, sent_at=known.last_sent_at)
 
     def _revive(self) -> None:
         self.record.accepted_at = self.record.accepted_at or self.journal.clock()
@@ -164,6 +169,7 @@ class Purchase:
         }
         if self.record.state is State.COMMITTED and await fetching.is_whole(self):
             return self.record
+        self.sent = self.sent or self.record.state not in NEVER_BILLED
         async with self._place():
             while self.record.state in steps:
                 self.sent = self.sent or self.record.state is not State.INTENT
@@ -337,5 +343,5 @@ def _film_name(row: Row) -> str:
     if len(text) == 36 and all(letter in "0123456789abcdef-" for letter in text):  # noqa: PLR2004
         return text
     address = row.video_url.partition("?")[0]  # the signature is another one in each answer
-    digest = hashlib.sha256((row.video_uuid or address).encode()).hexdigest()
+    digest = hashlib.sha256((row.video_uuid or address).encode("utf-8", "replace")).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"

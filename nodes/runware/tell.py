@@ -179,9 +179,11 @@ def _when_refused(state: State | None) -> tuple[str, str]:
     return "The purchase itself is safe.", ": it is collected, not bought anew"
 
 
-def not_saved(record: Record, what: str, next_step: str) -> KlingError:
+def not_saved(
+    record: Record, what: str, next_step: str, *, kind: type[KlingError] = errors.DownloadError
+) -> KlingError:
     """The film exists and is not here yet."""
-    return errors.DownloadError(
+    return kind(
         what, billing=f"{billed(record)} Not saved yet.", task_uuid=record.task_uuid, next_step=next_step or COLLECT
     )
 

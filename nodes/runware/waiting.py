@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import tell
 from .fetching import fetch_early
 from .pace import HISTORY_NEEDED, next_wait
-from .record import State
+from .record import UNSEEN, State
 from .sending import MESSAGE_KEPT
 from .verdict import FINAL, Sighting, said
 
@@ -105,25 +105,38 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
         if not record.films:
             raise tell.no_address(record)
         purchase.keep(sighting.unaddressed, gone=True)
-        record.move(State.RESULT)
-        purchase.journal.put(record)
+        _close_short(purchase)
         return
-    silent = watch.lasted(watch.silent_since, timing.lost_patience)
     lost = watch.lasted(watch.lost_since, timing.lost_patience)
+    if not (lost or watch.lasted(watch.silent_since, timing.lost_patience)):
+        return
     ages = purchase.ages(record.accepted_at or 0.0)
     has_some = record.films and min(ages) > timing.settle_latest  # and nobody may ever come with the other key
-    if (silent or lost) and not purchase.has_its_key and not has_some:
-        raise tell.other_key(record)
-    if not (lost or (silent and min(ages) >= timing.settle)):
+    foreign = not purchase.has_its_key and not has_some
+    over = not foreign and (lost or min(ages) >= timing.settle)
+    if not (over or foreign):
         return
     archived = await purchase.archived(record.task_uuid)
-    if archived is None or archived.pending:
+    if archived is None or (archived.pending and min(ages) < timing.settle):
         return
     purchase.keep(archived.successes)
-    if record.films:
-        record.move(State.RESULT)
-    elif archived.denies or archived.conflict:
+    if record.films and (over or len(record.films) >= record.number_results):
+        _close_short(purchase)
+    elif foreign and not archived.successes:
+        raise tell.other_key(record)
+    elif over and (archived.denies or archived.conflict or archived.pending):  # nothing, or that it was taken once
         record.move(State.EXPIRED)
+        purchase.journal.put(record)
+
+
+def _close_short(purchase: Purchase) -> None:
+    """End the waiting with the results there are; what was never shown may still be billed."""
+    record = purchase.record
+    unseen = record.number_results - len(record.films) - len(record.gone)
+    if unseen > 0:
+        words = f"{unseen} of {record.number_results} results were forgotten by the service before it showed them"
+        record.failures.append({"code": UNSEEN, "message": words})
+    record.move(State.RESULT)
     purchase.journal.put(record)
 
 

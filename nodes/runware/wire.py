@@ -14,12 +14,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .attempts import AHEAD
 from .client import Client, hide_from_logs
 from .errors import NOT_BILLED, KlingError
 from .files import Disk
 from .journal import Journal, lock_place
 from .order import Timing
-from .record import TAKEN, Record, State
+from .record import TAKEN, UNCLEAR, Record, State
 from .task import Purchase
 
 if TYPE_CHECKING:
@@ -86,17 +87,12 @@ class Ticket:
     def __init__(self, wire: Wire, running: Running) -> None:
         self._wire = wire
         self._running = running
-        self._released = False
+        self._left: Future[bool] | None = None
 
     @property
     def status(self) -> Status:
         """Where the purchase stands."""
         return self._running.status
-
-    @property
-    def sent(self) -> bool:
-        """Whether it may have been bought."""
-        return self._running.sent
 
     @property
     def buys(self) -> bool:
@@ -117,11 +113,14 @@ class Ticket:
         """Give the record with all films here, or raise the KlingError that ended it."""
         return self._running.future.result()
 
-    def release(self) -> None:
-        """Stop waiting: what was sent goes on; what was not is given up with its last waiter."""
-        if not self._released:
-            self._released = True
-            self._wire.leave(self._running)
+    def release(self) -> Future[bool]:
+        """Stop waiting: what was sent goes on; what was not is given up with its last waiter.
+
+        Gives, when it is decided, whether it was given up: then nothing was sent, and nothing will be.
+        """
+        if self._left is None:
+            self._left = self._wire.leave(self._running)
+        return self._left
 
 
 class Wire:
@@ -141,13 +140,16 @@ class Wire:
         """The journal of an account's folder; reading it needs no loop."""
         return Journal(account.folder, disk=self._disk, clock=self._clock)
 
-    def has_bought(self, account: Account, intent: str) -> bool:
-        """Whether the service has taken an order before, so that running it again spends nothing. Reads the journal."""
+    def was_sent(self, account: Account, order: Order) -> bool:
+        """Whether the service has, or may have, taken an order before: it is collected or settled, not a new purchase.
+
+        Reads the journal.
+        """
         journal = self.journal(account)
-        newest = journal.newest_attempt(intent)
-        if newest is None:
-            return False
-        return any(each is not None and each.state in TAKEN for each in (newest, *map(journal.get, newest.earlier)))
+        newest = journal.newest_attempt(order.intent)
+        names = [*(newest.earlier if newest else ()), *(order.uuid(attempt) for attempt in range(AHEAD + 1))]
+        known = [newest, *map(journal.get, names)]
+        return any(each is not None and each.state in TAKEN | UNCLEAR for each in known)
 
     def prepare(self, account: Account) -> None:
         """Get ready what takes long the first time: certificates, or the service of rehearsals.
@@ -164,20 +166,22 @@ class Wire:
         """Bring an earlier purchase's films here. Never buys."""
         return self._join(account, task_uuid, None, lambda purchase: purchase.collect(task_uuid))
 
-    def leave(self, running: Running) -> None:
-        """One waiter less."""
+    def leave(self, running: Running) -> Future[bool]:
+        """One waiter less; gives, later, whether the purchase was given up."""
+        decided: Future[bool] = Future()
         with self._guard:
             running.waiting -= 1
             loop = self._started()
-        loop.call_soon_threadsafe(self._give_up_unsent, running)
+        loop.call_soon_threadsafe(self._give_up_unsent, running, decided)
+        return decided
 
-    def _give_up_unsent(self, running: Running) -> None:
+    def _give_up_unsent(self, running: Running, decided: Future[bool]) -> None:
         """End what nobody waits for if nothing was sent; on the loop, where sending is one step with its record."""
         with self._guard:
-            if running.waiting or running.sent or running.future.done() or running.task is None:
-                return
-            running.given_up = True
-        running.task.cancel()
+            running.given_up = running.given_up or not (running.waiting or running.sent or running.future.done())
+        if running.given_up and running.task is not None:
+            running.task.cancel()
+        decided.set_result(running.given_up)
 
     def _join(
         self,

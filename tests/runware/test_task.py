@@ -86,6 +86,7 @@ def test_a_purchase_that_another_account_made_is_told_and_not_bought_again():
     story.restart(key="a-key-of-another-account")
     story.simulator.key = None
     story.simulator.service.jobs.clear()
+    story.simulator.service.last.clear()
     error = story.buy().error
     assert isinstance(error, errors.AuthenticationError)
     assert "another API key" in str(error)
