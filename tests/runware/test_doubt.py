@@ -239,3 +239,47 @@ def test_a_purchase_in_doubt_is_not_called_unbilled_when_the_key_is_refused(refu
     assert ended.end == ("AuthenticationError" if refused == "key" else "InsufficientCreditsError")
     assert "Not billed" not in str(ended.error)
     assert here.billed == 1
+
+
+def tear(story, *, name="json"):
+    node = story.volume.names[story.path(story.order().uuid(0), name)]
+    node.data[:] = node.data[: len(node.data) // 2]
+    node.changed = story.volume.clock()
+
+
+def take_for_newer(story):
+    """Let a later version have written the record: its state is one that this version does not know."""
+    node = story.volume.names[story.path(story.order().uuid(0))]
+    node.data[:] = bytes(node.data).replace(b'"committed"', b'"delivered"')
+    node.changed = story.volume.clock()
+
+
+@pytest.mark.parametrize("collected", [False, True], ids=["run", "collected first"])
+@pytest.mark.parametrize("indexed", [True, False], ids=["indexed", "index lost"])
+@pytest.mark.parametrize("harm", [tear, take_for_newer])
+def test_a_record_that_cannot_be_read_days_after_its_film_came_is_not_sent_again(harm, indexed, collected):
+    """Seed 910329: the age of its file was taken for its send's, and so seeing nothing seemed to prove something."""
+    story = Story(latency=60.0, retention=13 * 3_600.0)
+    assert story.buy().end == "film"
+    story.wait(2 * 86_400)
+    harm(story)
+    if not indexed:
+        for path in story.volume.below("intents"):
+            story.volume.drop(path)
+    if collected:
+        assert story.collect(story.order().uuid(0)).end == "SubmissionUncertain"
+    assert story.buy().end == "SubmissionUncertain"
+    story.wait(3_700)
+    stuck = story.buy()
+    assert stuck.end == "SubmissionUncertain"
+    assert "raise take" in str(stuck.error)
+    assert story.sends == 1
+
+
+def test_a_record_that_cannot_be_read_is_sent_again_when_the_index_says_that_its_hour_is_over():
+    story = Story(("videoInference", "lost_before"), window=0.0)
+    assert story.buy().end == "SubmissionUncertain"
+    tear(story)
+    story.wait(3_700)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (2, 1)

@@ -238,9 +238,23 @@ def test_one_film_that_cannot_be_fetched_does_not_keep_the_others_from_it(bad):
     assert stuck.end == "DownloadError"
     assert "Billed $1.26. Not saved yet." in str(stuck.error)
     assert len(here.films()) == 2
-    here.wait(DAY)
-    here.simulator.films.gone = True
-    assert given(here.buy(THREE)) == 2
+    here.wait(700)
+    record = here.buy(THREE).record
+    assert (len(record.films), len(record.gone), record.billed) == (2, 1, 1.26)
+    here.simulator.films.__class__ = Films
+    assert given(here.buy(THREE)) == 3
+    assert here.billed == 1
+
+
+def test_a_film_whose_host_is_refused_by_a_firewall_is_not_called_gone():
+    here = Story(*[("download", "403 html")] * 400)
+    refused = here.buy()
+    assert refused.end == "DownloadError"
+    assert "refuses its file (HTTP 403), though the service still names it" in str(refused.error)
+    assert "Look whether a firewall" in str(refused.error)
+    here.simulator.faults = Faults.script([])
+    assert given(here.buy()) == 1
+    assert here.billed == 1
 
 
 UNREACHABLE = [

@@ -142,6 +142,62 @@ def test_an_intent_leads_to_its_newest_attempt(journal):
     assert journal.newest_attempt("ab" * 32) is None
 
 
+def test_the_index_says_when_the_newest_attempt_was_sent_last(journal):
+    written = journal.intents / ("ab" * 32)
+    assert journal.sent_at("ab" * 32, UUID) is None
+    journal.put_intent("ab" * 32, UUID, sent_at=NOON - 0.1)
+    assert journal.sent_at("ab" * 32, UUID) == NOON - 0.1
+    assert journal.sent_at("ab" * 32, UUIDS[1]) is None
+    assert journal.newest_attempt("ab" * 32).last_sent_at == NOON - 0.1
+    journal.put_intent("ab" * 32, UUID)
+    assert journal.sent_at("ab" * 32, UUID) == NOON - 0.1
+    written.write_text(UUID)  # as 1.0.0 wrote it, at each send
+    os.utime(written, (NOON - 60, NOON - 60))
+    assert journal.sent_at("ab" * 32, UUID) == NOON - 60
+    written.write_text(f"{UUID} rubbish")
+    assert (journal.of_intent("ab" * 32), journal.sent_at("ab" * 32, UUID)) == (UUID, None)
+    assert journal.newest_attempt("ab" * 32).last_sent_at is None
+
+
+@pytest.mark.parametrize("before", ["", "half a record"])
+def test_a_record_that_is_written_while_it_is_read_is_not_put_aside(journal, before):
+    path = journal.path(UUID)
+    if before:
+        path.write_text(before)
+
+    class Late(Disk):
+        def read(self, path):
+            journal.disk, late = Disk(), self
+            try:
+                return super().read(path)
+            finally:
+                journal.put(Record(task_uuid=UUID, state=State.ACCEPTED))
+                assert journal.disk is not late
+
+    journal.disk = Late()
+    journal.get(UUID)
+    assert not journal.path(UUID, "bad").exists()
+    assert journal.get(UUID).state is State.ACCEPTED
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a running process cannot be set on Windows")
+@pytest.mark.parametrize("day", ["2026-10-25", "2026-03-29", "2026-11-22"])
+def test_a_day_begins_at_midnight_also_when_the_clocks_change(tmp_path, monkeypatch, day):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        hours = [datetime.fromisoformat(f"{day}T{hour}").timestamp() for hour in ("00:00:00", "00:30:00", "23:59:59")]
+        before = hours[0] - 1
+        journal = Journal(tmp_path / "__kling", clock=lambda: hours[1] + 12 * 3_600)
+        journal.open()
+        for number, sent in enumerate([before, *hours, hours[-1] + 1]):
+            journal.put(bought(number, sent=sent))
+        assert journal.spent_today() == Decimal("3.00")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_addresses_lie_beside_the_record_and_are_forgotten(journal):
     journal.put_urls(UUID, {"x": "https://vm.runware.ai/x.mp4?signature=1"})
     journal.put(Record(task_uuid=UUID))

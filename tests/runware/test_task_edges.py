@@ -85,6 +85,17 @@ def test_a_purchase_in_any_state_after_the_first_is_waited_for_whoever_leaves():
         assert purchase.sent
 
 
+def test_a_purchase_that_was_sent_is_told_as_sent_while_it_waits_for_a_place():
+    """Cancel said that nothing was sent, and that it was not billed."""
+    story = Story()
+    assert story.buy(patience=10.0).end == "left"
+    story.restart().places = asyncio.Semaphore(0)
+    assert story.buy(patience=10.0).end == "left"
+    ((purchase, _, _),) = story.process.running.values()
+    assert purchase.status.words == "waiting for a free place (KLING_MAX_CONCURRENCY)"
+    assert purchase.sent
+
+
 def test_a_place_is_given_back_once_though_it_was_left_early():
     story = Story(("job", "never"))
     purchase = purchase_of(story, overlong=60.0)

@@ -10,7 +10,7 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import ASKED_FIRST, THREE, Told, given, told
+from world.cast import ASKED_FIRST, THREE, Told, given, rotate, told
 from world.disk import Volume
 from world.orders import Kind
 from world.process import Process
@@ -207,3 +207,68 @@ def test_a_cost_that_is_told_of_some_results_does_not_stand_for_all():
     record = here.buy(THREE).record
     assert (record.billed, record.spent) == (0.42, Decimal("1.26"))
     assert tell.billed(record) == "Billed at least $0.42."
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["hidden while it runs", "forgotten later"])
+def test_a_film_that_the_archive_shows_to_the_accounts_next_key_is_not_taken_for_another_accounts(quiet):
+    class Archived(Told):
+        def said(self, job, now):
+            hidden = now < job.ends if quiet else now >= job.ends + 600
+            return Answer() if hidden else None
+
+    here = told(Archived, latency=300.0)
+    assert here.buy(patience=20.0).end == "left"
+    here.process.end()
+    here.wait(0 if quiet else 3_000)
+    rotate(here)
+    assert given(here.buy()) == 1
+    assert (here.sends, here.billed) == (1, 1)
+
+
+class ForgetsTwo(Told):
+    """A service that shows the first result, then forgets the task before it has shown the others."""
+
+    def said(self, job, now):
+        if now > job.ends + 5:
+            return Answer()
+        done = now >= job.ends
+        return Answer([job._success(job.films[0], now)] + [job._row("processing")] * 2) if done else None
+
+    def archived(self, job, now):
+        return False if now >= job.ends else None
+
+
+def test_what_the_service_forgot_before_it_showed_it_counts_as_billed():
+    here = told(ForgetsTwo, latency=60.0)
+    record = here.buy(THREE, patience=9_000.0).record
+    assert (len(record.films), record.billed, record.spent) == (1, 0.42, Decimal("1.26"))
+    assert [each["code"] for each in record.failures] == ["resultUnseen"]
+    assert tell.billed(record) == "Billed at least $0.42."
+    assert here.process.journal.spent_today() == Decimal("1.26")
+    here.simulator.service.__class__ = Told
+    record = here.buy(THREE).record
+    assert (len(record.films), record.failures, record.spent) == (3, [], Decimal("1.26"))
+
+
+def test_what_is_known_by_its_acknowledgement_alone_is_waited_for_an_hour_not_a_day():
+    class Acknowledged(Told):
+        def said(self, job, now):
+            return Answer() if now > job.ends + 600 else None
+
+        def _details(self, task, now):
+            answer = super()._details(task, now)
+            row = {"taskType": "videoInference", "taskUUID": task["taskUUID"]}
+            return Answer([{**each, "response": {"data": [row]}} for each in answer.data])
+
+    here = told(Acknowledged, ("job", "fail"), latency=40.0)
+    assert here.buy().end == "TaskFailed"
+    here.wait(2_000)
+    here.volume.names.clear()
+    here.volume.durable.clear()
+    here.restart()
+    began = here.loop.time()
+    lost = here.buy(patience=90_000.0)
+    assert lost.end == "ResultExpired"
+    assert "Whether it was billed can be seen at my.runware.ai." in str(lost.error)
+    assert here.loop.time() - began < 4_000
+    assert here.sends == 1

@@ -10,6 +10,7 @@ import pytest
 from kling.nodes.runware import wire as module
 from kling.nodes.runware.client import Client
 from kling.nodes.runware.errors import KlingError, TaskFailed
+from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import Record, State
 from kling.nodes.runware.settings import Settings
@@ -108,6 +109,37 @@ def test_a_purchase_that_was_not_sent_is_given_up_with_its_last_waiter(stage):
     second.release()
     until(lambda: second.done)
     assert not any(exchange.channel == "videoInference" for exchange in here.simulator.requests)
+
+
+def test_who_leaves_is_told_whether_the_purchase_ends_with_that(stage):
+    here = stage(*[("getResponse", "503")] * 50)
+    first, second = here.buy(), here.buy()
+    assert first.release().result(5) is False  # somebody else still wants it
+    assert second.release().result(5) is True
+    here = stage(latency=0.5)
+    ticket = here.buy()
+    until(lambda: ticket._running.sent)
+    assert ticket.release().result(5) is False
+    until(lambda: ticket.done)
+
+
+def test_who_leaves_while_the_send_is_being_written_down_is_told_that_it_goes_on(stage, monkeypatch):
+    here, seen, put_intent = stage(latency=0.2), [], Journal.put_intent
+
+    def slowly(self, intent, task_uuid, *, sent_at=None):
+        if sent_at is not None:
+            seen.append(task_uuid)
+            until(lambda: len(seen) > 1)
+        put_intent(self, intent, task_uuid, sent_at=sent_at)
+
+    monkeypatch.setattr(Journal, "put_intent", slowly)
+    ticket = here.buy()
+    until(lambda: seen)
+    left = ticket.release()
+    seen.append("the disk is done")
+    assert left.result(5) is False
+    until(lambda: ticket.done)
+    assert ticket.result().state is State.COMMITTED
 
 
 def test_one_who_only_collects_does_not_keep_an_unsent_purchase_alive(stage):
