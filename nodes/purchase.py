@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from .runware.order import Status
     from .runware.record import Record
-    from .runware.wire import Ticket
+    from .runware.wire import Left, Ticket
 
 TICK = 0.1
 """Seconds between two looks at Cancel."""
@@ -146,23 +145,26 @@ async def _move_bar(node_id: str | None, status: Status) -> None:
     await host.progress(node_id, min(elapsed / late, 0.95) * 100, 100)
 
 
-async def _is_given_up(ticket: Ticket) -> bool:
-    """Leave a purchase, and say whether it ends with that: only where it is bought can it be told what has left."""
-    with suppress(asyncio.TimeoutError):
-        return await asyncio.wait_for(asyncio.wrap_future(ticket.release()), DECISION_SECONDS)
-    return False
+async def _left(ticket: Ticket) -> Left:
+    """Leave a purchase, and say what becomes of it: only where it is bought can be told whether something was sent."""
+    left = asyncio.wrap_future(ticket.release())
+    await asyncio.wait({left}, timeout=DECISION_SECONDS)
+    return left.result() if left.done() else "sent"
 
 
 async def _cancelled(ticket: Ticket) -> str:
     if not ticket.buys:
         return "cancelled; collecting it again is free."
-    if await _is_given_up(ticket):
+    left = await _left(ticket)
+    if left == "given up":
         return f"cancelled before anything was sent. {NOT_BILLED}"
+    if left == "shared":
+        return "cancelled before anything was sent; another node still waits for this film, and may buy it."
     return f"cancelled; the purchase goes on, collecting it is free: run again. Task UUID: {ticket.status.task_uuid}"
 
 
 async def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
-    sent = not (ticket.buys and await _is_given_up(ticket))
+    sent = not ticket.buys or await _left(ticket) != "given up"
     return TaskTimeout(
         f"The film was not ready after {minutes:g} minutes{' (timeout_minutes)' if ticket.buys else ''}.",
         billing="It is billed when it is ready; it is still being waited for." if sent else NOT_BILLED,

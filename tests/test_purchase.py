@@ -42,20 +42,20 @@ def comfy(monkeypatch, tmp_path):
 class Waiting:
     """A ticket that is done when it is told to be."""
 
-    def __init__(self, *, buys=True, sent=False, rehearsal=False, error=None):
+    def __init__(self, *, buys=True, left="given up", rehearsal=False, error=None):
         self.status, self.buys, self.rehearsal, self.error = Status(), buys, rehearsal, error
         self.done = error is not None
         self.released = False
-        self.given_up = Future()
-        if sent is not None:
-            self.given_up.set_result(not sent)
+        self.left = Future()
+        if left:
+            self.left.set_result(left)
 
     def result(self):
         raise self.error
 
     def release(self):
         self.released = True
-        return self.given_up
+        return self.left
 
 
 def finished(folder, *, rehearsal):
@@ -112,8 +112,9 @@ def test_a_failed_rehearsal_says_that_it_cost_nothing(comfy):
     ("ticket", "line"),
     [
         (Waiting(), "cancelled before anything was sent. Not billed."),
-        (Waiting(sent=True), "the purchase goes on"),
-        (Waiting(sent=None), "the purchase goes on"),  # it waits for its disk, and cannot say
+        (Waiting(left="sent"), "the purchase goes on"),
+        (Waiting(left="shared"), "another node still waits for this film, and may buy it."),
+        (Waiting(left=None), "the purchase goes on"),  # it waits for its disk, and cannot say
         (Waiting(buys=False), "collecting it again is free"),
     ],
 )

@@ -40,6 +40,8 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     record = _newest(purchase) or _begin(purchase, order.uuid(0))
     purchase.status.task_uuid = record.task_uuid
     other = None if record.state in TAKEN - {State.EXPIRED} else _rather(purchase, record)
+    if other is not None and {record.state, other.state} <= UNCLEAR:
+        other = None  # the newest is settled first: of those around it the service is asked
     if other is not None and other.state is not State.EXPIRED:
         record, other = other, None
     purchase.sent = purchase.sent or record.state in UNCLEAR | TAKEN
@@ -123,7 +125,7 @@ def _rather(purchase: Purchase, record: Record) -> Record | None:
     """Find an attempt with a record here whose film is wanted rather than this one's: it was taken, or may have been.
 
     One whose film is to be had comes before one in doubt, and that before one that has expired; the newest first. In
-    doubt, only an earlier one counts: of two, the first is settled first.
+    doubt, only an earlier one counts.
     """
     names, own = _around(purchase, record)
     found = []

@@ -60,6 +60,7 @@ async def fetch(purchase: Purchase) -> None:
         raise trouble
     if stuck is not None and (len(missing) == len(record.films) or not _is_overdue(purchase)):
         raise stuck
+    record.stuck_since = None
     if len(missing) == len(record.films):
         record.move(State.EXPIRED)
         purchase.journal.put(record)
@@ -70,14 +71,18 @@ async def fetch(purchase: Purchase) -> None:
         record.gone.append(film)
     record.move(State.COMMITTED)
     purchase.journal.put(record)
-    purchase.journal.forget(record.task_uuid, "urls")
+    if not record.gone:
+        purchase.journal.forget(record.task_uuid, "urls")
     purchase.journal.forget(record.task_uuid, "body")
 
 
 def _is_overdue(purchase: Purchase) -> bool:
-    """Whether running again has been worth a try for long enough."""
-    since = purchase.record.finished_at or purchase.record.accepted_at or 0.0
-    return purchase.journal.clock() - since > purchase.timing.stuck_patience
+    """Whether running again has been worth a try for long enough; it begins with the first time."""
+    record, now = purchase.record, purchase.journal.clock()
+    if record.stuck_since is None:
+        record.stuck_since = now
+        purchase.journal.put(record)
+    return now - record.stuck_since > purchase.timing.stuck_patience
 
 
 async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
@@ -216,7 +221,7 @@ async def _look_for_more(purchase: Purchase) -> None:
             return
         sighting = await purchase.witness()
         rows = [] if sighting is None else sighting.successes
-        purchase.urls.update(purchase.addresses(rows))
+        purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls, **purchase.addresses(rows)}
         purchase.keep(rows, gone=True)
         if not record.request:
             record.number_results = max(record.number_results, len(record.films) + len(record.gone))
@@ -224,6 +229,8 @@ async def _look_for_more(purchase: Purchase) -> None:
             with contextlib.suppress(Gone, NotReady, DownloadError):
                 await _fetch_film(purchase, film)
                 _take_back(purchase, film)
+        if not record.gone:
+            purchase.journal.forget(record.task_uuid, "urls")
 
 
 def _take_back(purchase: Purchase, film: Film) -> None:

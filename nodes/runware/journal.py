@@ -3,8 +3,9 @@
 State folder (0700, files 0600):
     tasks/<task_uuid>.json    the record, fit to be shown: no key, no URL query, no media
     tasks/<task_uuid>.body    the exact bytes to send, kept while they may have to be sent again
+    tasks/<task_uuid>.sent    when they were sent last, for as long
     tasks/<task_uuid>.urls    where the results are, kept while a film is still to be fetched
-    intents/<sha256>          the task UUID of an intent's newest attempt, and when it was sent last
+    intents/<sha256>          the task UUID of an intent's newest attempt
     films/<video_uuid>.<ext>  the films as the service delivered them
     media/<sha256>.json       what was uploaded, by content
     usual.json                how long renders took, for the estimate
@@ -97,7 +98,7 @@ class Journal:
             changed = self.disk.stat(aside)
         except OSError as error:
             raise unwritable(error) from None
-        return _unreadable(task_uuid, changed[1]) if changed else None
+        return _unreadable(task_uuid, changed[1], self.sent_at(task_uuid)) if changed else None
 
     def _data(self, path: Path) -> bytes | None:
         try:
@@ -135,52 +136,55 @@ class Journal:
             finally:
                 self.unlock(place)
 
-    def put_intent(self, intent: str, task_uuid: str, *, sent_at: float | None = None) -> None:
-        """Write down which task is an intent's newest attempt, before it is sent, and again at each send.
+    def put_intent(self, intent: str, task_uuid: str, *, anew: bool = False) -> None:
+        """Write down which task is an intent's newest attempt, before it is sent.
 
-        Should the record be lost, `sent_at` (seconds since 1970) tells when something was sent last.
+        `anew` also where that is known: should all of the record be lost, the file's age tells when something was sent
+        last.
         """
-        if sent_at is not None or self.of_intent(intent) != task_uuid:
-            text = task_uuid if sent_at is None else f"{task_uuid} {sent_at!r}"
+        if anew or self.of_intent(intent) != task_uuid:
             try:
-                write_whole(self.disk, self.intents / intent, [text.encode()])
+                write_whole(self.disk, self.intents / intent, [task_uuid.encode()])
             except OSError as error:
                 raise unwritable(error, task_uuid) from None
 
     def of_intent(self, intent: str) -> str | None:
         """Give the task UUID of an intent's newest attempt, whichever key made it; None when it is not known."""
-        return self._noted(intent)[0]
-
-    def sent_at(self, intent: str, task_uuid: str) -> float | None:
-        """Give when an intent's newest attempt was sent last, by the index; None where it names another, or no time."""
-        named, moment = self._noted(intent)
-        return moment if named == task_uuid else None
-
-    def _noted(self, intent: str) -> tuple[str | None, float | None]:
-        path = self.intents / intent
         try:
-            data, status = self._data(path), self.disk.stat(path)
+            text = (self._data(self.intents / intent) or b"").decode("ascii", "replace")
         except OSError as error:
             raise unwritable(error) from None
-        task_uuid, gap, moment = (data or b"").decode("ascii", "replace").partition(" ")
-        if not UUID_PATTERN.fullmatch(task_uuid):
-            return None, None
-        if not gap:  # as 1.0.0 wrote it: anew at each send
-            return task_uuid, status[1] if status else None
-        try:
-            return task_uuid, float(moment)
-        except ValueError:
-            return task_uuid, None
+        return text if UUID_PATTERN.fullmatch(text) else None
 
     def newest_attempt(self, intent: str) -> Record | None:
         """Give the record of an intent's newest attempt, whichever key made it; None when none is known.
 
         Where the record itself is gone, something may have been sent when the attempt was noted.
         """
-        task_uuid, moment = self._noted(intent)
+        task_uuid = self.of_intent(intent)
         if task_uuid is None:
             return None
-        return self.get(task_uuid) or _unreadable(task_uuid, moment)
+        record = self.get(task_uuid)
+        if record is not None:
+            return record
+        try:
+            noted = self.disk.stat(self.intents / intent)
+        except OSError as error:
+            raise unwritable(error) from None
+        return _unreadable(task_uuid, noted[1], noted[1]) if noted else None
+
+    def put_sent(self, task_uuid: str, moment: float) -> None:
+        """Write down when a task is being sent, beside the record, for when that cannot be read."""
+        try:
+            write_whole(self.disk, self.path(task_uuid, "sent"), [repr(moment).encode()])
+        except OSError as error:
+            raise unwritable(error, task_uuid) from None
+
+    def sent_at(self, task_uuid: str) -> float | None:
+        """Read when a task was sent last, as long as that is kept beside its record; seconds since 1970."""
+        with contextlib.suppress(OSError, ValueError):
+            return float(self.disk.read(self.path(task_uuid, "sent")))
+        return None
 
     def put_urls(self, task_uuid: str, urls: dict[str, str]) -> None:
         """Write where a task's results lie, by video UUID, beside the record: addresses can carry signatures."""
@@ -199,7 +203,7 @@ class Journal:
         return {}
 
     def forget(self, task_uuid: str, kind: str) -> None:
-        """Remove a task's `body` or `urls` once nothing needs it."""
+        """Remove a task's `body`, `sent` or `urls` once nothing needs it."""
         with contextlib.suppress(OSError):
             self.disk.remove(self.path(task_uuid, kind))
 
@@ -210,14 +214,14 @@ class Journal:
         """
         try:
             if record.intent and self.of_intent(record.intent) == record.task_uuid:
-                before = next(filter(None, map(self.get, reversed(record.earlier))), None)
+                before = next((each for each in reversed(record.earlier) if self.get(each)), None)
                 if before is not None:
-                    self.put_intent(record.intent, before.task_uuid, sent_at=before.last_sent_at)
+                    self.put_intent(record.intent, before)
                 else:
                     self.disk.remove(self.intents / record.intent)
         except (OSError, StorageError):
             return  # an index without its record would stand for something that may have been sent
-        for kind in ("body", "urls", "bad", "json"):
+        for kind in ("body", "sent", "urls", "bad", "json"):
             self.forget(record.task_uuid, kind)
 
     def uuids(self) -> list[str]:
@@ -257,7 +261,7 @@ class Journal:
         total = Decimal(0)
         for name, changed in self.changes().items():
             record = self.get(name) if changed >= start and name != apart_from else None
-            if record is not None and start <= (record.last_sent_at or 0) < end:
+            if record is not None and start <= (record.paid_at or 0) < end:
                 if record.spent is None:
                     return None
                 total += record.spent
@@ -330,15 +334,18 @@ def midnight(moment: float) -> datetime:
     return datetime.fromtimestamp(moment).replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ006
 
 
-def _unreadable(task_uuid: str, changed: float | None) -> Record:
-    """Stand in for a record that cannot be read: something may have been sent until it was last `changed`."""
+def _unreadable(task_uuid: str, changed: float, sent_at: float | None) -> Record:
+    """Stand in for a record that cannot be read, and was last `changed` then: something may have been sent.
+
+    When it was is known where `sent_at` says it; the file's own age tells only until when it may have been.
+    """
     return Record(
         task_uuid=task_uuid,
         state=State.HELD,
-        created_at=changed or 0.0,
+        created_at=changed,
         maybe_sent=True,
         first_unsettled_at=changed,
-        last_sent_at=changed,
+        last_sent_at=sent_at,
         posts=UNKNOWN_POSTS,
     )
 

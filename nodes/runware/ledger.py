@@ -77,7 +77,7 @@ class Ledger:
         if record is None:
             return _Line(changed, 0.0, Decimal(0), waiting=False, readable=False)
         spent = record.spent or Decimal(0)
-        return _Line(changed, record.last_sent_at or 0.0, spent, waiting=record.state in WAITING)
+        return _Line(changed, record.paid_at or 0.0, spent, waiting=record.state in WAITING)
 
     def _record(self, name: str) -> Record | None:
         """Read a record and leave it as it is; putting aside one that cannot be read is for those who buy."""

@@ -116,6 +116,8 @@ class Record(BaseModel):
     evidence: str = ""
     """What proved that the service has it."""
     finished_at: float | None = None
+    stuck_since: float | None = None
+    """When a film could not be fetched for the first time since the last success."""
     films: list[Film] = Field(default_factory=list)
     gone: list[Film] = Field(default_factory=list)
     """Results that could not be fetched when the others were; asked for again by every later run."""
@@ -136,6 +138,11 @@ class Record(BaseModel):
         told = all(film.cost is not None for film in (*self.films, *self.gone))
         told = told and all(failure.get("code") != UNSEEN for failure in self.failures)
         return self.state in ALL_KNOWN and self.billed is not None and told
+
+    @property
+    def paid_at(self) -> float | None:
+        """When it was, or may have been, paid, seconds since 1970; None where nothing was sent from here."""
+        return self.last_sent_at or (self.created_at if self.posts else None)
 
     @property
     def spent(self) -> Decimal | None:

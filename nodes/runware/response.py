@@ -179,7 +179,7 @@ def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
     An address can hold a secret anywhere: in its user, its path or its query.
     """
     text = re.sub(r"<[^>]{0,200}>", " ", text)
-    text = re.sub(r"(?i)\b([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", _host_alone, text)
+    text = re.sub(r"(?i)([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", _host_alone, text)
     text = re.sub(r"(?i)bearer\s+\S+", "Bearer ...", text)
     text = re.sub(r"[A-Za-z0-9+/=]{120,}", "...", text)
     text = "".join(letter if letter.isprintable() else " " for letter in text)

@@ -255,7 +255,8 @@ def _write_sending(purchase: Purchase, *, fresh: bool) -> None:
     record = purchase.record
     purchase.sent = True  # before the disk is waited for: whoever cancels meanwhile is told so
     now = purchase.journal.clock()
-    purchase.journal.put_intent(record.intent, record.task_uuid, sent_at=now)
+    purchase.journal.put_intent(record.intent, record.task_uuid, anew=True)
+    purchase.journal.put_sent(record.task_uuid, now)
     record.last_sent_at = now
     record.last_sent_uptime = purchase.journal.uptime()
     record.maybe_sent = True
@@ -299,5 +300,6 @@ def _refused(purchase: Purchase, failure: Failure, status: int, *, earlier: bool
     purchase.record.maybe_sent = False
     purchase.record.move(State.REJECTED)
     purchase.journal.put(purchase.record)
-    purchase.journal.forget(purchase.record.task_uuid, "body")
+    for kind in ("body", "sent"):
+        purchase.journal.forget(purchase.record.task_uuid, kind)
     raise service_error(failure, status, doing="Runware refused the request", task_uuid=purchase.record.task_uuid)

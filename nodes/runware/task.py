@@ -104,8 +104,6 @@ class Purchase:
 
     def _complete(self, record: Record, order: Order, attempt: int) -> None:
         """Fill in what a record put aside as unreadable, or made by `collect`, does not say."""
-        if record.state is State.HELD and record.last_sent_at is None:
-            record.last_sent_at = self.journal.sent_at(order.intent, record.task_uuid)
         record.attempt = attempt
         record.take = order.take
         record.intent = order.intent
@@ -124,8 +122,6 @@ class Purchase:
         async with self._alone(record.task_uuid):
             known = self.journal.get(record.task_uuid)
             self.record = known or record
-            if self.record.state is State.HELD and not self.record.updated_at:
-                self.record.last_sent_at = None  # a stand-in: its file's age tells the latest, not when it was
             if self.order is not None:
                 self._complete(self.record, self.order, record.attempt)
                 if known is None and self.record.evidence == attempts.FOUND:
@@ -148,7 +144,7 @@ class Purchase:
             with suppress(StorageError):
                 newest = self.journal.newest_attempt(known.intent)
                 if newest is None or newest.attempt < known.attempt:
-                    self.journal.put_intent(known.intent, known.task_uuid, sent_at=known.last_sent_at)
+                    self.journal.put_intent(known.intent, known.task_uuid)
 
     def _revive(self) -> None:
         self.record.accepted_at = self.record.accepted_at or self.journal.clock()
@@ -220,7 +216,8 @@ class Purchase:
         record.maybe_sent = False
         record.move(State.ACCEPTED)
         self.journal.put(record)
-        self.journal.forget(record.task_uuid, "body")
+        for kind in ("body", "sent"):
+            self.journal.forget(record.task_uuid, kind)
 
     async def ask(self, task_uuid: str) -> Sighting | None:
         """Ask for the state; None when no answer came. Raises AuthenticationError when the key is refused."""

@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .attempts import AHEAD
 from .client import Client, hide_from_logs
@@ -81,13 +81,17 @@ class Running:
         return self._purchase.sent
 
 
+Left = Literal["sent", "shared", "given up"]
+"""What becomes of a purchase that a node leaves; shared: nothing was sent, and another node still waits for it."""
+
+
 class Ticket:
     """One node's share in a running purchase. `release` it when the node stops waiting, for whatever reason."""
 
     def __init__(self, wire: Wire, running: Running) -> None:
         self._wire = wire
         self._running = running
-        self._left: Future[bool] | None = None
+        self._left: Future[Left] | None = None
 
     @property
     def status(self) -> Status:
@@ -113,11 +117,8 @@ class Ticket:
         """Give the record with all films here, or raise the KlingError that ended it."""
         return self._running.future.result()
 
-    def release(self) -> Future[bool]:
-        """Stop waiting: what was sent goes on; what was not is given up with its last waiter.
-
-        Gives, when it is decided, whether it was given up: then nothing was sent, and nothing will be.
-        """
+    def release(self) -> Future[Left]:
+        """Stop waiting: what was sent goes on; what was not is given up with its last waiter. Gives which it was."""
         if self._left is None:
             self._left = self._wire.leave(self._running)
         return self._left
@@ -166,22 +167,23 @@ class Wire:
         """Bring an earlier purchase's films here. Never buys."""
         return self._join(account, task_uuid, None, lambda purchase: purchase.collect(task_uuid))
 
-    def leave(self, running: Running) -> Future[bool]:
-        """One waiter less; gives, later, whether the purchase was given up."""
-        decided: Future[bool] = Future()
+    def leave(self, running: Running) -> Future[Left]:
+        """One waiter less; gives, when the loop has decided it, what becomes of the purchase."""
+        decided: Future[Left] = Future()
         with self._guard:
             running.waiting -= 1
             loop = self._started()
         loop.call_soon_threadsafe(self._give_up_unsent, running, decided)
         return decided
 
-    def _give_up_unsent(self, running: Running, decided: Future[bool]) -> None:
+    def _give_up_unsent(self, running: Running, decided: Future[Left]) -> None:
         """End what nobody waits for if nothing was sent; on the loop, where sending is one step with its record."""
         with self._guard:
-            running.given_up = running.given_up or not (running.waiting or running.sent or running.future.done())
+            left: Left = "sent" if running.sent else "shared" if running.waiting else "given up"
+            running.given_up = left == "given up"
         if running.given_up and running.task is not None:
             running.task.cancel()
-        decided.set_result(running.given_up)
+        decided.set_result(left)
 
     def _join(
         self,

@@ -216,6 +216,42 @@ def test_what_is_in_doubt_here_is_settled_before_another_attempt_is_sent():
     assert (here.sends, here.billed) == (sends + 1, 1)
 
 
+def in_doubt_after_three_refusals():
+    """Three attempts refused, the fourth arrived, and the process ended before it was told so."""
+    here = story(*[("videoInference", REFUSED)] * 3, ("videoInference", "lost_after"), latency=60.0, window=0.0)
+    assert [here.buy().end for _ in range(3)] == ["InsufficientCreditsError"] * 3
+    assert here.buy(patience=6.0).end == "left"
+    here.restart()
+    return here
+
+
+@pytest.mark.parametrize("state", [State.HELD, None], ids=["in doubt", "torn"])
+def test_of_two_attempts_in_doubt_the_newest_is_settled_first(state):
+    here = in_doubt_after_three_refusals()
+    first = here.order().uuid(0)
+    record = here.record(first)
+    record.state, record.failures = state or record.state, []
+    here.volume.put(here.path(first), record.model_dump_json(exclude_none=True).encode() if state else b"{torn")
+    here.wait(600)
+    assert here.buy().end == "film"
+    here.wait(4_000)
+    assert here.buy().end == "film"
+    assert here.billed == 1
+
+
+def test_of_two_attempts_in_doubt_that_never_arrived_one_is_sent():
+    here = story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)
+    assert [here.buy().end for _ in range(2)] == ["InsufficientCreditsError", "SubmissionUncertain"]
+    record = here.record()
+    record.state, record.failures, record.maybe_sent = State.HELD, [], True
+    here.volume.put(here.path(record.task_uuid), record.model_dump_json(exclude_none=True).encode())
+    sends = here.sends
+    here.wait(4_000)
+    assert here.buy().end == "film"
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (sends + 1, 1)
+
+
 def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_true():
     """World 76608: ours was refused and then in doubt, theirs was bought; hours later ours was sent once more."""
     here = story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)

@@ -220,6 +220,7 @@ class OneBad(Films):
         return self.bad if place and place[1] == 0 else await super().download(request, fault, now)
 
 
+@pytest.mark.parametrize("forgotten", [False, True], ids=["known", "forgotten"])
 @pytest.mark.parametrize(
     "bad",
     [
@@ -230,7 +231,7 @@ class OneBad(Films):
     ],
     ids=["redirect", "too large", "no film", "not ready"],
 )
-def test_one_film_that_cannot_be_fetched_does_not_keep_the_others_from_it(bad):
+def test_one_film_that_cannot_be_fetched_does_not_keep_the_others_from_it(bad, forgotten):
     here = Story(retention=DAY / 2)
     here.simulator.films.__class__ = OneBad
     here.simulator.films.bad = bad
@@ -242,8 +243,24 @@ def test_one_film_that_cannot_be_fetched_does_not_keep_the_others_from_it(bad):
     record = here.buy(THREE).record
     assert (len(record.films), len(record.gone), record.billed) == (2, 1, 1.26)
     here.simulator.films.__class__ = Films
+    if forgotten:
+        here.simulator.service._poll = here.simulator.service._details = lambda *_: Answer()
+    here.restart()
     assert given(here.buy(THREE)) == 3
-    assert here.billed == 1
+    assert here.path(here.order(THREE).uuid(0), "urls") not in here.volume.names
+
+
+def test_a_film_that_cannot_be_fetched_a_day_later_is_worth_more_than_one_try():
+    here = Story()
+    here.simulator.films.__class__ = OneBad
+    assert here.buy(THREE, patience=10.0).end == "left"
+    here.process.end()
+    here.wait(DAY)
+    here.restart()
+    assert here.buy(THREE).end == "DownloadError"
+    here.simulator.films.__class__ = Films
+    assert given(here.buy(THREE)) == 3
+    assert here.record(here.order(THREE).uuid(0)).stuck_since is None
 
 
 def test_a_film_whose_host_is_refused_by_a_firewall_is_not_called_gone():

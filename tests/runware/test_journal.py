@@ -67,7 +67,7 @@ def test_a_record_that_cannot_be_read_is_put_aside_and_stands_for_maybe_sent(jou
     os.utime(journal.path(UUID), (NOON - 50, NOON - 50))
     for _ in range(2):
         record = journal.get(UUID)
-        assert (record.state, record.maybe_sent, record.last_sent_at) == (State.HELD, True, NOON - 50)
+        assert (record.state, record.maybe_sent, record.paid_at) == (State.HELD, True, NOON - 50)
         assert record.posts > 1
     assert journal.path(UUID, "bad").read_bytes() == data
     assert not journal.path(UUID).exists()
@@ -142,21 +142,25 @@ def test_an_intent_leads_to_its_newest_attempt(journal):
     assert journal.newest_attempt("ab" * 32) is None
 
 
-def test_the_index_says_when_the_newest_attempt_was_sent_last(journal):
+def test_a_record_that_cannot_be_read_is_as_old_as_its_last_send_where_that_is_known(journal):
+    journal.path(UUID).write_text("half a record")
+    assert journal.get(UUID).last_sent_at is None  # the file's age says nothing of it
+    assert journal.get(UUID).paid_at == pytest.approx(time.time(), abs=60)
+    journal.put_sent(UUID, NOON - 0.1)
+    assert journal.get(UUID).last_sent_at == NOON - 0.1
+    journal.path(UUID, "sent").write_text("rubbish")
+    assert journal.get(UUID).last_sent_at is None
+
+
+def test_where_all_of_a_record_is_lost_the_index_says_when_it_was_sent_last(journal):
     written = journal.intents / ("ab" * 32)
-    assert journal.sent_at("ab" * 32, UUID) is None
-    journal.put_intent("ab" * 32, UUID, sent_at=NOON - 0.1)
-    assert journal.sent_at("ab" * 32, UUID) == NOON - 0.1
-    assert journal.sent_at("ab" * 32, UUIDS[1]) is None
-    assert journal.newest_attempt("ab" * 32).last_sent_at == NOON - 0.1
     journal.put_intent("ab" * 32, UUID)
-    assert journal.sent_at("ab" * 32, UUID) == NOON - 0.1
-    written.write_text(UUID)  # as 1.0.0 wrote it, at each send
     os.utime(written, (NOON - 60, NOON - 60))
-    assert journal.sent_at("ab" * 32, UUID) == NOON - 60
-    written.write_text(f"{UUID} rubbish")
-    assert (journal.of_intent("ab" * 32), journal.sent_at("ab" * 32, UUID)) == (UUID, None)
-    assert journal.newest_attempt("ab" * 32).last_sent_at is None
+    assert journal.newest_attempt("ab" * 32).last_sent_at == NOON - 60
+    journal.put_intent("ab" * 32, UUID)
+    assert journal.newest_attempt("ab" * 32).last_sent_at == NOON - 60
+    journal.put_intent("ab" * 32, UUID, anew=True)
+    assert journal.newest_attempt("ab" * 32).last_sent_at != NOON - 60
 
 
 @pytest.mark.parametrize("before", ["", "half a record"])

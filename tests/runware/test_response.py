@@ -126,6 +126,10 @@ def test_moderation_is_seen_in_the_words_of_a_general_code():
         ("see https://x.io/a.mp4?X-Signature=secret now", "see https://x.io/... now"),
         ("at HTTPS://ada:secret@x.io:8443/services/secret;sig=secret.", "at HTTPS://x.io:8443/..."),
         ("at wss://x.io, or 'https://x.io'", "at wss://x.io, or 'https://x.io'"),
+        (
+            "无法下载https://x.io/secret?sig=secret url_https://x.io/secret",
+            "无法下载https://x.io/... url_https://x.io/...",
+        ),
         ("ftp://x.io#secret", "ftp://x.io/..."),
         ("Authorization: Bearer abc.def", "Authorization: Bearer ..."),
         ("line\nbreak\x00\x1b[31m", "line break [31m"),

@@ -114,30 +114,30 @@ def test_a_purchase_that_was_not_sent_is_given_up_with_its_last_waiter(stage):
 def test_who_leaves_is_told_whether_the_purchase_ends_with_that(stage):
     here = stage(*[("getResponse", "503")] * 50)
     first, second = here.buy(), here.buy()
-    assert first.release().result(5) is False  # somebody else still wants it
-    assert second.release().result(5) is True
+    assert first.release().result(5) == "shared"
+    assert second.release().result(5) == "given up"
     here = stage(latency=0.5)
     ticket = here.buy()
     until(lambda: ticket._running.sent)
-    assert ticket.release().result(5) is False
+    assert ticket.release().result(5) == "sent"
     until(lambda: ticket.done)
 
 
 def test_who_leaves_while_the_send_is_being_written_down_is_told_that_it_goes_on(stage, monkeypatch):
     here, seen, put_intent = stage(latency=0.2), [], Journal.put_intent
 
-    def slowly(self, intent, task_uuid, *, sent_at=None):
-        if sent_at is not None:
+    def slowly(self, intent, task_uuid, *, anew=False):
+        if anew:
             seen.append(task_uuid)
             until(lambda: len(seen) > 1)
-        put_intent(self, intent, task_uuid, sent_at=sent_at)
+        put_intent(self, intent, task_uuid, anew=anew)
 
     monkeypatch.setattr(Journal, "put_intent", slowly)
     ticket = here.buy()
     until(lambda: seen)
     left = ticket.release()
     seen.append("the disk is done")
-    assert left.result(5) is False
+    assert left.result(5) == "sent"
     until(lambda: ticket.done)
     assert ticket.result().state is State.COMMITTED
 
