@@ -93,8 +93,9 @@ class Journal:
                     record = Record.model_validate_json(data)
                     if record.task_uuid == task_uuid:
                         return record
-                if self._data(path) == data:  # nobody has written it anew meanwhile
-                    self.disk.replace(path, aside)
+                if self._data(path) != data:  # it was written anew meanwhile
+                    return self.get(task_uuid)
+                self.disk.replace(path, aside)
             changed = self.disk.stat(aside)
         except OSError as error:
             raise unwritable(error) from None
