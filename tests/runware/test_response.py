@@ -127,8 +127,8 @@ def test_moderation_is_seen_in_the_words_of_a_general_code():
         ("at HTTPS://ada:secret@x.io:8443/services/secret;sig=secret.", "at HTTPS://x.io:8443/..."),
         ("at wss://x.io, or 'https://x.io'", "at wss://x.io, or 'https://x.io'"),
         (
-            "无法下载https://x.io/secret?sig=secret url_https://x.io/secret",
-            "无法下载https://x.io/... url_https://x.io/...",
+            "\u65e0\u6cd5https://x.io/secret?sig=secret url_https://x.io/secret",
+            "\u65e0\u6cd5https://x.io/... url_https://x.io/...",
         ),
         ("ftp://x.io#secret", "ftp://x.io/..."),
         ("Authorization: Bearer abc.def", "Authorization: Bearer ..."),
