@@ -53,8 +53,9 @@ async def buy(purchase: Purchase) -> None:
 async def exists(purchase: Purchase) -> bool:
     """Ask for free whether this purchase, or another attempt at it, is known (lost journal, other machine); accept it.
 
-    After a look that took long comes a short one, without the archive: another machine may have bought meanwhile what
-    was asked about first. On a line where even that is slow, the purchase goes on. May raise CameTrue.
+    After a look that took long comes a short one, for which a slow archive is not waited for: another machine may have
+    bought meanwhile what was asked about first. On a line where even that is slow, the purchase goes on. May raise
+    CameTrue.
     """
     loop, task_uuid = asyncio.get_running_loop(), purchase.record.task_uuid
     began = loop.time()
@@ -73,9 +74,10 @@ async def exists(purchase: Purchase) -> bool:
 
 
 async def _is_shown(purchase: Purchase) -> bool:
-    """Take a short look, without the archive. May raise CameTrue."""
-    await attempts.check_others(purchase, ask=purchase.ask_or_stop)
-    return (await purchase.ask_or_stop(purchase.record.task_uuid)).proves
+    """Take a short look: one that does not wait for the archive. May raise CameTrue."""
+    await attempts.check_others(purchase, ask=purchase.seen_at_once)
+    sighting = await purchase.seen_at_once(purchase.record.task_uuid)
+    return sighting.proves or sighting.conflict
 
 
 async def upload(purchase: Purchase) -> dict[str, str]:

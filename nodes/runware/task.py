@@ -257,7 +257,26 @@ class Purchase:
         sighting = await self.ask_or_stop(task_uuid)
         if sighting.successes or sighting.pending:
             return sighting
-        archived = await self.archived_or_unclear(task_uuid)
+        return self._weighed(task_uuid, sighting, await self.archived_or_unclear(task_uuid))
+
+    async def seen_at_once(self, task_uuid: str) -> Sighting:
+        """Ask for the state and in the archive at the same time: no answer grows old for the other.
+
+        An archive that is slow or out of reach is not waited for: the state alone is the answer.
+        """
+        archive = asyncio.ensure_future(asyncio.wait_for(self.archived(task_uuid), self.timing.look))
+        try:
+            sighting = await self.ask_or_stop(task_uuid)
+            with suppress(asyncio.TimeoutError):
+                return self._weighed(task_uuid, sighting, await archive or sighting)
+        finally:
+            archive.cancel()
+        return sighting
+
+    def _weighed(self, task_uuid: str, sighting: Sighting, archived: Sighting) -> Sighting:
+        """Choose between the state and the archive's answer."""
+        if sighting.successes or sighting.pending:
+            return sighting
         record = self.journal.get(task_uuid)
         has_failed = sighting.failures or (record is not None and record.state is State.FAILED)
         if archived.successes or (not has_failed and (archived.proves or archived.conflict)):

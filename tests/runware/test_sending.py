@@ -14,9 +14,9 @@ from kling.nodes.runware import errors
 from kling.nodes.runware.journal import BUDGET_LOCK_PLACE
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
-from kling.nodes.runware.simulator.service import Service
+from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, at_once, elsewhere, story
+from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, Told, at_once, elsewhere, story
 from world.disk import Volume
 from world.orders import REFERENCE, REFERENCE_BYTES, Kind
 from world.process import Process
@@ -128,6 +128,35 @@ def test_what_another_machine_bought_during_a_slow_look_is_found_by_the_next():
     ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (5.0, partial(here.process.buy, order, 3_000.0))))
     assert ends == ["film", "film"]
     assert [len(here.simulator.service.jobs.get(order.uuid(attempt), [])) for attempt in (0, 1)] == [1, 0]
+
+
+class StateKeptBack(Told):
+    """A service whose state shows nothing of a task until it has ended; its archive does."""
+
+    def said(self, job, now):
+        return Answer() if now < job.ends else None
+
+
+def test_an_archives_answer_that_grew_old_is_asked_for_anew():
+    """Seed 1439337: asked before the other machine bought; the state was slow, then empty, and the film came."""
+    kind = Kind(clip=True)
+    slow_upload = ("mediaStorage", {"kind": "unfinished", "seconds": 4.0})
+    here = story(("mediaStorage", None), slow_upload, kind=StateKeptBack, latency=59.0, dedupe="running")
+    order = here.order(kind)
+    left = elsewhere(here)
+    here.process.volume.put(REFERENCE, REFERENCE_BYTES)
+    ask, slow = here.process.client.ask, []
+
+    async def slowly(task_uuid):
+        if task_uuid == order.uuid(0) and not slow:
+            slow.append(task_uuid)
+            await asyncio.sleep(59.0)
+        return await ask(task_uuid)
+
+    here.process.client.ask = slowly
+    both = at_once((1.0, partial(left.buy, order, 3_000.0)), (0.0, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(both) == ["film", "film"]
+    assert (here.sends, here.billed) == (1, 1)
 
 
 class NoArchive(Service):
