@@ -35,11 +35,11 @@ class Timing:
     clean_probes: int = 3
     fresh: float = 5.0
     """For so long an answer that showed nothing is fit to send by."""
-    look: float = 3.0
+    look: float = 0.9
     """When the questions before a send took longer, the state of every attempt is asked for once more."""
     unsent_tries: int = 5
     unsent_patience: float = 60.0
-    failure_confirmations: int = 2
+    failure_confirmations: int = 3
     """Answers in a row that must call a task failed: an error can still turn into a result."""
     failure_patience: float = 30.0
     """For so long, too, unless the failure is one that nothing takes back."""

@@ -264,14 +264,17 @@ class Purchase:
 
         An archive that is slow or out of reach is not waited for: the state alone is the answer.
         """
-        archive = asyncio.ensure_future(asyncio.wait_for(self.archived(task_uuid), self.timing.look))
+        archive = asyncio.ensure_future(self._archived_soon(task_uuid))
         try:
             sighting = await self.ask_or_stop(task_uuid)
-            with suppress(asyncio.TimeoutError):
-                return self._weighed(task_uuid, sighting, await archive or sighting)
+            return self._weighed(task_uuid, sighting, await archive or sighting)
         finally:
             archive.cancel()
-        return sighting
+
+    async def _archived_soon(self, task_uuid: str) -> Sighting | None:
+        with suppress(asyncio.TimeoutError):
+            return await asyncio.wait_for(self.archived(task_uuid), self.timing.look)
+        return None
 
     def _weighed(self, task_uuid: str, sighting: Sighting, archived: Sighting) -> Sighting:
         """Choose between the state and the archive's answer."""

@@ -110,22 +110,25 @@ def test_what_another_machine_bought_during_a_wait_is_found_after_it(kind):
     assert [len(here.simulator.service.jobs.get(order.uuid(attempt), [])) for attempt in (0, 1)] == [0, 1]
 
 
-def test_what_another_machine_bought_during_a_slow_look_is_found_by_the_next():
-    """Seed 127365: the first question was answered while the last ones hung, and the other machine bought meanwhile."""
+@pytest.mark.parametrize(("seconds", "later"), [(30.0, 5.0), (2.0, 1.0)], ids=["127365", "1762923"])
+def test_what_another_machine_bought_during_a_slow_look_is_found_by_the_next(seconds, later):
+    """The first question was answered while the last ones hung, and the other machine bought meanwhile."""
     here = story(("videoInference", REFUSED))
     order = here.order()
     assert here.buy().end == "InsufficientCreditsError"
     left = elsewhere(here)
-    ask, later = left.client.ask, []
+    ask, slow = left.client.ask, []
 
     async def slowly(task_uuid):
-        if task_uuid == order.uuid(2) and not later:
-            later.append(task_uuid)
-            await asyncio.sleep(30.0)
+        if task_uuid == order.uuid(2) and not slow:
+            slow.append(task_uuid)
+            await asyncio.sleep(seconds)
         return await ask(task_uuid)
 
     left.client.ask = slowly
-    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (5.0, partial(here.process.buy, order, 3_000.0))))
+    ends = here.run(
+        at_once((0.0, partial(left.buy, order, 3_000.0)), (later, partial(here.process.buy, order, 3_000.0)))
+    )
     assert ends == ["film", "film"]
     assert [len(here.simulator.service.jobs.get(order.uuid(attempt), [])) for attempt in (0, 1)] == [1, 0]
 

@@ -23,6 +23,14 @@ def test_a_failure_that_becomes_a_film_within_its_patience_is_a_film():
     assert story.sends == 1
 
 
+def test_two_answers_that_call_a_task_failed_do_not_end_it():
+    """Seed 2032965: the second came after half a minute of silence, and the film when another attempt was paid."""
+    script = [("getResponse", kind) for kind in ("error_top", "hang", "error_row")]
+    story = Story(*ASKED_FIRST, *script, latency=200.0)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (1, 1)
+
+
 def test_moderation_is_told_at_once():
     story = Story(("job", "moderated"), latency=40.0)
     error = story.buy().error
