@@ -11,8 +11,9 @@ RUN := .venv/bin/python -P
 TESTS ?= tests
 APART := $(patsubst %,page/test_%.py,running sidebar languages help) packaging scaling
 ARGS ?=
-# how many seeded worlds, and how many kills at each step: make soak SEEDS=10000 KILLS=5
+# how many seeded worlds, the first of them, and how many kills at each step: make soak SEEDS=10000 START=50000 KILLS=5
 SEEDS ?= 1000
+START ?= 0
 KILLS ?= 50
 
 COVERING := tests/runware tests/world tests/test_bad_inputs.py tests/test_graph.py tests/test_routes.py
@@ -97,7 +98,7 @@ bench: setup
 	@$(RUN) tests/benchmarks $(ARGS)
 
 soak: setup
-	@$(RUN) tests/world --seeds $(SEEDS) --kills $(KILLS)
+	@$(RUN) tests/world --seeds $(SEEDS) --start $(START) --kills $(KILLS)
 
 clean:
 	rm -rf .venv node_modules output build tests/.pytest_cache .mypy_cache .ruff_cache .hypothesis

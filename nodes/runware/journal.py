@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import re
 import time
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ from .record import Record, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+_log = logging.getLogger("kling")
 
 UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 UPLOAD_KEPT_SECONDS = 25 * 86_400
@@ -96,6 +99,7 @@ class Journal:
                 if self._data(path) != data:  # it was written anew meanwhile
                     return self.get(task_uuid)
                 self.disk.replace(path, aside)
+                _log.warning("Kling: a purchase's record cannot be read. It is kept as %s.", aside.name)
             changed = self.disk.stat(aside)
         except OSError as error:
             raise unwritable(error) from None

@@ -62,13 +62,14 @@ def test_a_record_of_the_first_format_is_read(journal):
     [b"", b"{", b"{}", b"null", b"[]", b"\xff\xfe", b'{"task_uuid": "%s"}' % UUIDS[1].encode(),
      b'{"task_uuid": "%s", "state": "sold"}' % UUID.encode(), b"\0" * 900],
 )  # fmt: skip
-def test_a_record_that_cannot_be_read_is_put_aside_and_stands_for_maybe_sent(journal, data):
+def test_a_record_that_cannot_be_read_is_put_aside_and_stands_for_maybe_sent(journal, data, caplog):
     journal.path(UUID).write_bytes(data)
     os.utime(journal.path(UUID), (NOON - 50, NOON - 50))
     for _ in range(2):
         record = journal.get(UUID)
         assert (record.state, record.maybe_sent, record.paid_at) == (State.HELD, True, NOON - 50)
         assert record.posts > 1
+    assert [record.getMessage().count(f"{UUID}.bad") for record in caplog.records] == [1]
     assert journal.path(UUID, "bad").read_bytes() == data
     assert not journal.path(UUID).exists()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import multiprocessing
 import os
 import platform
@@ -28,6 +29,7 @@ if platform.python_implementation() == "PyPy":
     quicken()
 
 CHUNK = 250
+REPLAY = ".venv/bin/python tests/world/run.py"
 
 
 def chunk(first: int, count: int) -> tuple[int, Counter[str], list[tuple[int, str]]]:
@@ -35,6 +37,7 @@ def chunk(first: int, count: int) -> tuple[int, Counter[str], list[tuple[int, st
     from world.clockwork import VirtualLoop
     from world.world import Broken, run
 
+    logging.getLogger("kling").setLevel(logging.ERROR)  # what is told of torn records
     gc.freeze()  # what is imported stays; looking through it again and again would take a tenth of the time
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
@@ -100,7 +103,7 @@ def _many(start: int, seeds: int, jobs: int) -> int:
                 seen.update(figures)
                 failures += len(failed)
                 for seed, why in failed:
-                    print(f"FAILED {why}\n       python tests/world/run.py --seed {seed} --verbose", flush=True)
+                    print(f"FAILED {why}\n       {REPLAY} --seed {seed} --verbose", flush=True)
                 if time.monotonic() - told > 10 or done == seeds:
                     told = time.monotonic()
                     print(f"{done:,} of {seeds:,} worlds, {failures} failed, {told - began:.0f} s", flush=True)

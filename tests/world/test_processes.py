@@ -89,6 +89,12 @@ def check(folder, service, told):
     film = (folder / "films" / told["film"]).read_bytes()
     assert film == whole
     assert hashlib.sha256(film).hexdigest() == told["sha256"]
+    assert [path.name for path in visible(folder / "films")] == [told["film"]]
+
+
+def visible(folder):
+    """Leave out the parts of downloads that were cut: they are used again for a day, then removed."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +142,18 @@ def test_two_processes_that_buy_the_same_at_once_pay_once_and_both_get_the_film(
             assert "film" in each, each
             check(folder, service, each)
         assert told[0]["task_uuid"] == told[1]["task_uuid"]
+
+
+def test_two_processes_that_buy_at_once_do_not_pass_the_days_budget(tmp_path, service, zygote):
+    for number in range(RACES):
+        folder = tmp_path / f"{number}"
+        jobs = [job(folder, service, next(takes)) | {"daily_budget": "1.00"} for _ in range(4)]
+        told = zygote(*jobs)
+        assert sorted(each.get("kind", "film") for each in told) == ["BudgetError"] * 2 + ["film"] * 2, told
+        for each in told:
+            if "film" in each:
+                assert service.simulator.billed(each["task_uuid"]) == 1
+        assert len(visible(folder / "films")) == 2
 
 
 def test_a_process_killed_while_another_waits_leaves_it_the_lock(tmp_path, service, zygote):

@@ -81,9 +81,7 @@ def seen(errors):
     for error in errors:
         yield from (str(error), repr(error), repr(error.__dict__), repr(error.args))
         yield "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
-        for chained in (error.__cause__, error.__context__):
-            if chained is not None and not error.__suppress_context__:
-                yield repr(chained)
+        yield from seen([each for each in (error.__cause__, error.__context__) if each is not None])
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from world.run import chunk
+from world.run import REPLAY, chunk
 
 WORLDS = int(os.environ.get("KLING_TEST_WORLDS", "10000"))
 PART = 250
@@ -15,7 +15,7 @@ PART = 250
 @pytest.mark.parametrize("first", range(0, WORLDS, PART))
 def test_whatever_happens_a_purchase_is_paid_once_and_never_lost(first):
     lived, _, failed = chunk(first, min(PART, WORLDS - first))
-    told = "\n".join(f"{why}\n  python tests/world/run.py --seed {seed} --verbose" for seed, why in failed)
+    told = "\n".join(f"{why}\n  {REPLAY} --seed {seed} --verbose" for seed, why in failed)
     assert not failed, told
     assert lived == min(PART, WORLDS - first)
 

@@ -1,6 +1,7 @@
 """Makes real processes that buy: reads one job a line, forks for each, and tells how it ended.
 
-A job is {"folder", "base_url", "key", "take", "kill_at"}; a line may hold several, which then run at the same time.
+A job is {"folder", "base_url", "key", "take", "kill_at", "daily_budget"}; a line may hold several,
+which then run at the same time.
 `kill_at` is the number of the step at which the process kills itself with SIGKILL; every step has a name.
 """
 
@@ -14,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -120,21 +122,21 @@ class _Body(httpx.AsyncByteStream):
 
 def buy(job: dict) -> dict:
     """Buy in this process."""
-    steps = Steps(job.get("kill_at"))
+    steps, budget = Steps(job.get("kill_at")), job.get("daily_budget")
 
     async def work():
         purchase = Purchase(
             order(KINDS[0], job["key"], job["take"]),
             client=Client(job["key"], base_url=job["base_url"], transport=SteppingTransport(steps)),
             journal=Journal(Path(job["folder"]), disk=SteppingDisk(steps), clock=time.time),
-            settings=Settings(base_url=job["base_url"]),
+            settings=Settings(base_url=job["base_url"], daily_budget=Decimal(budget) if budget else None),
             places=asyncio.Semaphore(4),
             timing=TIMING,
         )
         try:
             record = await purchase.run()
         except KlingError as error:
-            return {"error": str(error)}
+            return {"error": str(error), "kind": type(error).__name__}
         return {"task_uuid": record.task_uuid, "film": record.films[0].file, "sha256": record.films[0].sha256}
 
     return {**asyncio.run(work()), "steps": steps.names}
