@@ -120,7 +120,7 @@ async def _make(
     """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
     from . import purchase
     from .runware import assemble
-    from .runware.price import price
+    from .runware.price import price, usd
     from .runware.wire import WIRE
 
     frame_images, elements, reference_image, reference_video = sockets
@@ -132,13 +132,15 @@ async def _make(
     where = await purchase.account(rehearsal=settings.mode == "rehearse")
     order = _order(request, settings, planned, where.key)
     count = await siblings.count()
+    cost = ""
     if not where.rehearsal and not await beside.run(WIRE.was_sent, where, order):
+        cost = f"; costs {usd(planned)}" if planned else "; the cost is known when the film is there"
         _check_cost(planned, settings)
         fanout.check(count, where.settings.max_fanout, planned, node)
     lines += assemble.warnings(request) + _notes(prompt, settings)
     pictures.tell(lines, node=node, node_id=node_id)
     ticket = WIRE.buy(where, order)
-    record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes)
+    record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes, cost=cost)
     host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
     task = purchase.Task(record.task_uuid, where.rehearsal)
     return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))

@@ -82,8 +82,8 @@ def _record(where: Account, task_uuid: str) -> Record | None:
     return WIRE.journal(where).get(task_uuid)
 
 
-async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Record:
-    """Wait for a purchase in words, second by second, until its films are here.
+async def attend(ticket: Ticket, *, node_id: str | None, minutes: float, cost: str = "") -> Record:
+    """Wait for a purchase in words, second by second, until its films are here; `cost` is told until it is accepted.
 
     Raises the KlingError that ended it, TaskTimeout when `minutes` are over, or ComfyUI's interruption within a second
     of Cancel. In each case what was sent goes on and can be collected; what was not sent is given up.
@@ -91,7 +91,7 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
     began = told = time.monotonic()
     announced, pause = "", FIRST_TICK
     try:
-        host.status(node_id, _line(ticket.status, 0.0))
+        host.status(node_id, _line(ticket.status, 0.0, cost))
         while not ticket.done:
             if ticket.status.words != announced:
                 announced = ticket.status.words
@@ -104,7 +104,7 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float) -> Reco
                 raise await _overdue(ticket, minutes)
             if now - told >= LINE_SECONDS:
                 told = now
-                host.status(node_id, _line(ticket.status, now - began))
+                host.status(node_id, _line(ticket.status, now - began, cost))
                 await _move_bar(node_id, ticket.status)
             await asyncio.sleep(pause)
             pause = min(pause * 2, TICK)
@@ -123,9 +123,10 @@ def announce(node_id: str | None, task_uuid: str) -> None:
     host.send("kling.purchase", {"prompt_id": host.execution()[0], "node": node_id, "task_uuid": task_uuid})
 
 
-def _line(status: Status, waited: float) -> str:
+def _line(status: Status, waited: float, cost: str) -> str:
     if status.accepted_at is None:
-        return f"{status.words}, {waited:.0f} s so far" if waited >= LINE_SECONDS else status.words
+        so_far = f", {waited:.0f} s so far" if waited >= LINE_SECONDS else ""
+        return f"{status.words}{so_far}{cost}"
     elapsed = max(0.0, time.time() - status.accepted_at)
     early, late = _usual(status)
     ready = f", {status.films} ready" if status.films else ""

@@ -17,6 +17,29 @@ def test_a_film_lies_in_the_output_folder_beside_its_sidecar(comfy, service, key
     assert json.loads(path.with_suffix(".json").read_text())["task_uuid"] == purchases(service)[0]["taskUUID"]
 
 
+def test_the_cost_is_told_before_and_after_and_in_info(comfy, service, key, take):
+    graph, film = text_to_video(comfy.object_info, take=take, duration=3)
+    run = comfy.run(graph)
+    said = run.texts(film.generate.id)
+    assert said[0].endswith("; costs $0.252")
+    assert said[-1].startswith(f"1 film, $0.252. Task UUID: {purchases(service)[0]['taskUUID']}")
+    (info,) = info_of(run, film)
+    assert (info["planned_usd"], info["billed_usd"], info["cost_usd"]) == (0.252, 0.252, 0.252)
+    comfy.free()
+    again = comfy.run(graph)
+    assert "$" not in again.texts(film.generate.id)[0]
+
+
+def test_a_rehearsal_tells_what_it_would_cost(comfy, service, take):
+    graph, film = text_to_video(comfy.object_info, take=take, mode="rehearse", duration=3)
+    run = comfy.run(graph)
+    said = run.texts(film.generate.id)
+    assert "$" not in said[0]
+    assert said[-1].startswith("rehearsal, 1 film, $0.00; the purchase would cost $0.252")
+    (info,) = info_of(run, film)
+    assert (info["planned_usd"], info["billed_usd"], info["cost_usd"]) == (0.252, 0.0, 0.0)
+
+
 def test_every_output_of_the_film_flows_on_through_the_graph(comfy, service, key, take):
     graph, film = text_to_video(comfy.object_info, take=take, duration=3)
     frames = graph.add("PreviewImage", images=film.fetch["frames"])

@@ -59,6 +59,25 @@ def test_the_key_is_nowhere_but_in_the_environment(aftermath):
     assert KEY not in aftermath.told
 
 
+@pytest.mark.parametrize("shared", [True, False], ids=["one state folder", "two state folders"])
+def test_two_comfyuis_that_run_the_same_graph_at_once_pay_once_and_both_show_the_film(
+    service, environment, take, tmp_path, shared
+):
+    service.service.latency = 4.0
+    first = Comfy(tmp_path / "first", env=environment)
+    second = Comfy(
+        tmp_path / "second", env=environment, args=["--user-directory", str(first.base / "user")] if shared else []
+    )
+    with first, second:
+        graph, film = text_to_video(first.object_info, take=take)
+        runs = [comfy.begin(graph) for comfy in (first, second)]
+        paths = [film_paths(comfy, run.wait(), film.fetch) for comfy, run in zip((first, second), runs, strict=True)]
+    assert [len(shown) for shown in paths] == [1, 1]
+    assert {path.is_file() for shown in paths for path in shown} == {True}
+    bought = {task["taskUUID"] for task in purchases(service)}
+    assert [service.billed(task_uuid) for task_uuid in bought] == [1]
+
+
 def test_without_cache_and_metadata_a_film_is_bought_once_and_bare(service, environment, take, tmp_path):
     with Comfy(tmp_path, env=environment, args=["--cache-none", "--disable-metadata"]) as comfy:
         graph, film = text_to_video(comfy.object_info, take=take)
