@@ -1,10 +1,19 @@
 """Wrong inputs, one per row, judged as KlingGenerate judges a graph before it spends: by node, field and rule."""
 
+import json
 import math
+import re
+import socket
 
 import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 from kling.nodes import graph
+from kling.nodes.runware import draft, request
+from kling.nodes.runware.assemble import assemble
 from kling.nodes.runware.fields import WIDGETS, fault
+from kling.nodes.runware.simulator.media import MediaStore
+from kling.nodes.runware.simulator.rules import check
 
 UUID = "236ba4b9-e789-4ff4-8fa9-7ca57ab56210"
 LINK = ["media", 0]
@@ -132,35 +141,21 @@ NO_DELIVERY = [
     "https://[::1/",
     "https://a.example/" + "x" * 2048,
 ]
-NO_PREFIXES = [
-    "",
-    "   ",
-    "/etc/kling",
-    "\\\\server\\share",
-    "~/kling",
-    "C:\\kling",
-    "..",
-    "../kling",
-    "video/../../kling",
-    "video\\..\\kling",
-    "./kling",
-    "video//kling",
-    "video/",
-    "video /kling",
-    "video/kling.",
-    "video/ kling",
-    "kling?",
-    "kling*",
-    "kl|ing",
-    "<kling>",
-    'kling"',
-    "kl\ning",
-    "kl\x7fing",
-    "nul",
-    "video/CON.txt",
-    "com1/kling",
-    "x" * 201,
-]
+NO_PREFIXES = {
+    "needs a name": ["", "   "],
+    "below the output folder": ["/etc/kling", "\\\\server\\share", "~/kling"],
+    "no part of a path is empty": [
+        "..", "../kling", "video/../../kling", "video\\..\\kling", "./kling", "video//kling", "video/",
+    ],
+    "begins or ends with a blank": ["video /kling", "video/kling.", "video/ kling"],
+    "contains no control characters": [
+        "C:\\kling", "kling?", "kling*", "kl|ing", "<kling>", 'kling"', "kl\ning", "kl\x7fing",
+    ],
+    "device on Windows": ["nul", "video/CON.txt", "com1/kling"],
+    "at most 200": ["x" * 201],
+}  # fmt: skip
+UNSHOWN = re.compile(r".*_sources?|webhook_url|upload_endpoint|.*_prompt")
+"""Widgets whose text may carry a secret, or is a prompt: no error repeats it."""
 
 ALONE = [
     *(row for kind, field, values, rule in NUMBERS for row in each(kind, field, values, rule)),
@@ -200,8 +195,21 @@ ALONE = [
     *each("KlingGenerate", "webhook_url", ["$HOME", "$RUNWARE_API_KEY", "$KLING_", "$kling_x"], "begin with KLING_"),
     *each("KlingGenerate", "upload_endpoint", ["$KLING_NOT_SET_HERE"], "is not set"),
     *each("KlingFetchVideo", "task_uuid", ["1", UUID[:-1], UUID + "0", UUID.replace("-", ""), "../x"], "36 characters"),
-    *each("KlingFetchVideo", "filename_prefix", NO_PREFIXES, ""),
+    *(row for rule, values in NO_PREFIXES.items() for row in each("KlingFetchVideo", "filename_prefix", values, rule)),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_network():
+    """No row may ask anybody."""
+
+    def refuse(*_):
+        raise AssertionError("A wrong input was judged by a network call.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        yield
 
 
 @pytest.mark.parametrize(
@@ -213,6 +221,38 @@ def test_a_wrong_widget_is_named_with_its_rule(kind, field, value, rule):
     assert [(each.node, each.field) for each in found] == [(f"{kind} (node {node})", field)]
     assert rule in found[0].rule
     assert str(found[0]).endswith("Not billed.")
+    shown = f"{kind} (node {node}), {field} is " in str(found[0])
+    assert shown or value in (NUL, SURROGATE) or (isinstance(value, str) and UNSHOWN.fullmatch(field))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+VALUES = JSON | st.integers(0, 20) | st.sampled_from(["single", "1080p", "@ada", UUID])
+CHOSEN = [(kind, field) for kind in WIDGETS for field in WIDGETS[kind]]
+
+
+@given(chosen=st.sampled_from(CHOSEN), value=VALUES)
+@example(chosen=("KlingGenerate", "ttl"), value=2**63)
+@example(chosen=("KlingPrompt", "positive_prompt"), value=SURROGATE)
+@settings(max_examples=600, deadline=None)
+def test_a_value_is_refused_on_its_own_field_or_what_is_sent_is_accepted(chosen, value):
+    kind, field = chosen
+    assume(not (isinstance(value, list) and len(value) == 2))  # that is a link in ComfyUI's graphs
+    value_graph, node = alone(kind, field, value)
+    found = graph.faults(value_graph)
+    if fault(kind, {field: value}):
+        assert [(each.node, each.field) for each in found] == [(f"{kind} (node {node})", field)]
+    else:  # right by itself; it may not go with the node's other widgets
+        assert {each.node for each in found} <= {f"{kind} (node {node})"}
+    if not found and kind in ("KlingPrompt", "KlingGenerate"):
+        words = {"positive_prompt": "a film", **({field: value} if kind == "KlingPrompt" else {})}
+        chosen_settings = draft.settings(**({field: value} if kind == "KlingGenerate" else {}))
+        whole = assemble(draft.prompt(**words), chosen_settings, None, None, None, None)
+        [task] = json.loads(b"".join(request.body(whole, UUID, {})))
+        check(task, MediaStore())
 
 
 @pytest.mark.parametrize("kind", WIDGETS)
@@ -250,7 +290,7 @@ TOGETHER = [
         {"prompts": [{"shot_seconds": 3}, {"shot_seconds": 3, "positive_prompt": "@bob"}]},
         "prompt 2",
         "positive_prompt",
-        "",
+        "no connected element has this id",
     ),
     ({"frames": {}}, "frames", "first_frame", "neither a first nor a last frame"),
     ({"frames": {**FIRST, "first_frame_source": UUID}}, "frames", "first_frame_source", "only one of the two"),
