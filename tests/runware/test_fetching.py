@@ -35,6 +35,13 @@ def test_a_film_that_was_away_for_a_moment_is_given_when_it_is_back(kind):
     assert here.sends == 1
 
 
+def test_neither_the_request_nor_an_address_is_kept_when_the_film_is_here():
+    story = Story()
+    kept = [story.path(story.order().uuid(0), kind) for kind in ("json", "body", "urls")]
+    assert story.buy().end == "film"
+    assert [path in story.volume.names for path in kept] == [True, False, False]
+
+
 def test_a_film_that_cannot_be_read_is_told_and_not_taken_for_gone(monkeypatch):
     here = Story(retention=DAY / 2)
     here.buy()
