@@ -74,12 +74,21 @@ async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:
     """Ask, before anything is sent, whether another attempt has become a film, or is becoming one.
 
     The service may have changed its mind about an earlier one, or another machine have sent what was refused here, or
-    the one after it. All are asked about at once: while one question is answered, another's answer grows old. `ask` is
-    the question, for the state and in the archive if none is given. Raises CameTrue.
+    the one after it; where the key was changed, under its own name for each. All are asked about at once: while one
+    question is answered, another's answer grows old. `ask` is the question, for the state and in the archive if none is
+    given. Raises CameTrue.
     """
     names, own = _around(purchase, purchase.record)
-    others = [attempt for attempt in range(len(names)) if attempt != own]
-    taken = [others[n] for n in await _taken([names[attempt] for attempt in others], ask or purchase.seen)]
+    others = {name: attempt for attempt, name in enumerate(names) if attempt != own}
+    unsent = own if purchase.record.maybe_sent else own + 1  # one in doubt is settled by itself
+    renamed = {purchase.wanted.uuid(attempt): attempt for attempt in range(unsent)}
+    others = {**{name: attempt for name, attempt in renamed.items() if name not in names}, **others}
+    shown = [list(others)[n] for n in await _taken(list(others), ask or purchase.seen)]
+    for name in shown:
+        names[others[name]] = name
+    taken = [others[name] for name in shown]
+    if own in taken:
+        raise CameTrue(_found(purchase, names, own))
     earlier = [attempt for attempt in taken if attempt < own]
     if earlier:
         attempt = max(earlier)

@@ -12,7 +12,20 @@ from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
 from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, at_once, elsewhere, rotate, story
+from world.process import Process
 from world.weather import ShyService
+
+
+def test_what_another_machine_bought_under_the_next_key_is_found_where_it_was_only_prepared_under_the_last():
+    """Seed 3331179: this machine had prepared the purchase under the old key, and sent nothing."""
+    here = story(*[("videoInference", "refused")] * 5)
+    assert here.buy().end == "NotSent"
+    here.simulator.key = here.key = "next"
+    left = elsewhere(here)
+    assert here.buy().end == "film"
+    here.process = Process(here, left.volume, here.key, window=here.window)
+    assert here.buy().end == "film"
+    assert here.billed == 1
 
 
 def test_every_earlier_attempt_is_asked_about_before_another_is_sent():
