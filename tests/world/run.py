@@ -37,7 +37,6 @@ def chunk(first: int, count: int) -> tuple[int, Counter[str], list[tuple[int, st
     from world.clockwork import VirtualLoop
     from world.world import Broken, run
 
-    logging.getLogger("kling").setLevel(logging.ERROR)  # what is told of torn records
     gc.freeze()  # what is imported stays; looking through it again and again would take a tenth of the time
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
@@ -113,6 +112,7 @@ def _many(start: int, seeds: int, jobs: int) -> int:
 
 
 def _chunk(place: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[int, str]]]:
+    logging.getLogger("kling").setLevel(logging.ERROR)  # what is told of torn records
     return chunk(*place)
 
 
