@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import sending, tell
+from . import attempts, sending, tell
 from .client import longest_way
+from .errors import AuthenticationError, KlingError
 from .record import State
 from .verdict import REFUSALS
 
@@ -24,9 +25,8 @@ async def resolve(purchase: Purchase) -> None:
     purchase.status.words = "checking whether the request arrived"
     if await _wait_for_repeat(purchase):
         await _probe(purchase, timing.quick_probes)
-        seconds = _seconds_to_repeat(purchase)
-        if record.state is State.HELD and seconds is not None:
-            await sending.send(purchase, seconds=seconds)
+        if record.state is State.HELD and not await _repeat(purchase):
+            return  # no clear answer yet, and time for another round
         if record.state is not State.HELD:
             return
     seen = await _probe(purchase, timing.last_probes)
@@ -48,6 +48,29 @@ async def _send_again(purchase: Purchase) -> None:
     if not await sending.exists(purchase):
         purchase.record.maybe_sent = False
         await sending.send(purchase)
+
+
+async def _repeat(purchase: Purchase) -> bool:
+    """Send the same bytes again while that is safe; False when it is safe and unclear whether it is right."""
+    is_clear = await _is_the_only_attempt(purchase)
+    seconds = _seconds_to_repeat(purchase)
+    if seconds is not None and is_clear:
+        await sending.send(purchase, seconds=seconds)
+    return seconds is None or is_clear
+
+
+async def _is_the_only_attempt(purchase: Purchase) -> bool:
+    """Ask whether another machine has made another attempt since the first send; False without a clear answer.
+
+    Raises CameTrue.
+    """
+    try:
+        await attempts.check_others(purchase, ask=purchase.seen_at_once)
+    except AuthenticationError:
+        raise
+    except KlingError:
+        return False
+    return True
 
 
 async def _wait_for_repeat(purchase: Purchase) -> bool:

@@ -265,6 +265,22 @@ def test_of_two_attempts_in_doubt_that_never_arrived_one_is_sent():
     assert (here.sends, here.billed) == (sends + 1, 1)
 
 
+@pytest.mark.parametrize("fault", [None, "503"])
+def test_a_later_attempt_in_doubt_is_not_sent_again_when_another_machine_made_the_refused_one_true(fault):
+    """Seed 4376077: the other machine bought between the send that was lost and its repeat."""
+    here = story(("videoInference", REFUSED), ("videoInference", "lost_before"))
+    assert here.buy().end == "InsufficientCreditsError"
+    left, order = elsewhere(here), here.order()
+
+    async def ask_badly():
+        here.script(*[("getResponse", fault)] * 3)
+        return await here.process.buy(order, 3_000.0)
+
+    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (1.5, ask_badly)))
+    assert ends == ["film", "film"]
+    assert (here.sends, here.billed) == (3, 1)
+
+
 def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_true():
     """World 76608: ours was refused and then in doubt, theirs was bought; hours later ours was sent once more."""
     here = story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)

@@ -9,6 +9,7 @@ from kling.nodes.runware import errors
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault, Faults
 
+from world import cast
 from world.cast import ASKED_FIRST
 from world.story import KEY, Story
 from world.weather import ShyService
@@ -134,13 +135,23 @@ def test_a_connection_that_fails_after_a_doubtful_send_is_still_doubt():
     assert story.billed == 1
 
 
+def test_nothing_is_sent_again_before_it_is_clear_that_no_other_attempt_was_made():
+    """Another machine may have made one meanwhile; it costs an hour at worst, and no second film."""
+    story = Story(("videoInference", "lost_before"), *ASKED_FIRST, *[("getResponse", "503")] * 60)
+    outcome = story.buy()
+    assert outcome.end == "SubmissionUncertain"
+    assert story.sends == 1
+    story.wait(3_700)
+    story.simulator.faults = type(story.simulator.faults)()
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (2, 1)
+
+
 def test_a_copy_is_given_up_in_time_to_arrive_while_the_first_job_must_still_run():
     """The re-send that this forbids was billed under a service that refuses copies only while the first one runs."""
     late = Fault("late", seconds=10.0)
-    story = Story(("videoInference", "lost_after"), *[("videoInference", late)] * 3,
-                  *ASKED_FIRST,
-                  *[("getResponse", "503")] * 60, *[("getTaskDetails", "503")] * 20,
-                  dedupe="running", latency=35.0)  # fmt: skip
+    script = [("videoInference", "lost_after"), *[("videoInference", late)] * 3]
+    story = cast.story(*script, kind=ShyService, dedupe="running", latency=35.0)
     story.buy()
     assert story.sends > 1
     assert story.billed == 1

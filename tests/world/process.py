@@ -19,6 +19,7 @@ from .disk import FOR_ONCE, READS, WRITES, MemoryDisk, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from decimal import Decimal
 
     from kling.nodes.runware.order import Order
     from kling.nodes.runware.record import Record
@@ -62,7 +63,9 @@ class _Network(httpx.AsyncBaseTransport):
 class Process:
     """A process with its journal. `fuse` counts down steps (awaits, file operations, exchanges) to its death."""
 
-    def __init__(self, world: World, volume: Volume, key: str, *, window: float) -> None:
+    def __init__(
+        self, world: World, volume: Volume, key: str, *, window: float, daily_budget: Decimal | None = None
+    ) -> None:
         self.world = world
         self.volume = volume
         self.key = key
@@ -74,7 +77,7 @@ class Process:
         self.disk = MemoryDisk(volume, self.disk_step, world.chance)
         self.client = Client(key, transport=_Network(self))
         self.journal = Journal(FOLDER, disk=self.disk, clock=volume.clock, uptime=volume.uptime)
-        self.settings = Settings(resubmit_window=window)
+        self.settings = Settings(resubmit_window=window, daily_budget=daily_budget)
         self.places = asyncio.Semaphore(4)
         self.running: dict[str, tuple[Purchase, asyncio.Task[Record], list[int]]] = {}
 

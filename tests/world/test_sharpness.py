@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 
 import pytest
 from kling.nodes.runware import doubt, download, fetching, identity, sending, waiting
@@ -70,6 +71,10 @@ def _films_are_never_looked_at_again(patch):
         return True
 
     patch.setattr(fetching, "is_whole", whole)
+
+
+def _nothing_was_spent_today(patch):
+    patch.setattr(Journal, "spent_today", lambda *_: Decimal(0))
 
 
 def _first_failure_is_final(patch):

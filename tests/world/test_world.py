@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from world import world
 from world.run import REPLAY, chunk
 
 WORLDS = int(os.environ.get("KLING_TEST_WORLDS", "10000"))
@@ -18,6 +19,14 @@ def test_whatever_happens_a_purchase_is_paid_once_and_never_lost(first):
     told = "\n".join(f"{why}\n  {REPLAY} --seed {seed} --verbose" for seed, why in failed)
     assert not failed, told
     assert lived == min(PART, WORLDS - first)
+
+
+@pytest.mark.parametrize("seed", [4_140_672, 4_376_077])
+def test_two_machines_that_send_two_attempts_in_the_same_second_are_told_apart_from_a_mistake(seed, monkeypatch):
+    """One was refused on one of them, and neither could see the other's: docs/money-safety.md, "Not covered"."""
+    assert not chunk(seed, 1)[2]
+    monkeypatch.setattr(world, "SAME_SECONDS", -1.0)
+    assert "2 attempts at one purchase" in chunk(seed, 1)[2][0][1]
 
 
 def test_a_world_is_the_same_every_time():

@@ -3,6 +3,7 @@
 The invariants are those of the protocol (docs/money-safety.md): I1 a task UUID is billed once; I2 what was billed is
 delivered to those who keep asking; I3 nothing is sent without a durable record; I4 no second UUID for an intent
 without a recorded end of the first; I5 a file under its final name is whole; I6 everything ends; I7 no key leaks.
+And no machine spends more in a day than its budget.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from kling.nodes.runware.journal import midnight
 from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import ENDED_BADLY, State
 from kling.nodes.runware.simulator import Simulator, tiny_film
@@ -36,6 +39,8 @@ NODE_PATIENCE = 2_700.0
 CALM_PRESSES = 5
 CALLED_FAILED = 3
 """So many answers that call a task failed, over half a minute, are believed."""
+SAME_SECONDS = Timing.fresh + Timing.look
+"""Two machines that send within these cannot know of each other: an answer is fit to send by for so long."""
 LONGEST = 2 * Timing.watch
 """Seconds after which no purchase runs any more."""
 HISTORY = json.dumps({"klingai:kling-video@3-standard 5": [40, 45, 55, 60, 90, 120]}).encode()
@@ -71,6 +76,7 @@ class World:
         if chance.random() < 0.4:
             self.simulator.service.__class__ = ShyService
         self.skew = 0.0
+        self.budget = _budget(seed)
         self.layout = chance.choices(("one", "shared", "separate"), (70, 15, 15))[0]
         self.volumes = [Volume(self._clock, self.loop.time) for _ in range(2 if self.layout == "separate" else 1)]
         for volume in self.volumes:
@@ -85,9 +91,12 @@ class World:
         self.meddled: list[object] = []
         """Films that somebody damaged. Where nobody asks for them again they stay so."""
         self.paid_again = 0
+        self.same_seconds = 0
         self.ended: set[str] = set()
         """Tasks whose records said that they had ended badly, before somebody meddled with the records."""
         self.sent: dict[str, list[str]] = {}
+        self.sends: dict[str, list[tuple[float, Volume]]] = {}
+        """When each task's bytes left, and from which machine."""
 
     # Its parts
 
@@ -101,7 +110,7 @@ class World:
         return [self.volumes[0], self.volumes[-1]] if self.layout != "one" else [self.volumes[0]]
 
     def _process(self, volume: Volume) -> Process:
-        return Process(self, volume, self.key, window=self.window)
+        return Process(self, volume, self.key, window=self.window, daily_budget=self.budget)
 
     def note(self, text: str) -> None:
         """Tell what happens."""
@@ -239,6 +248,7 @@ class World:
         if record.get("state") != State.SENDING.value or not record.get("maybe_sent"):
             self.fail("I3: sent without a durable record")
         self.note(f"sends {task_uuid}")
+        self.sends.setdefault(task_uuid, []).append((self.loop.time(), process.volume))
         earlier = self.sent.setdefault(record["intent"], [])
         if task_uuid in earlier:
             return
@@ -267,6 +277,7 @@ class World:
         self.simulator.run_out()
         self._look_at_bills()
         self._look_at_films()
+        self._look_at_the_days()
         for volume in self.volumes:
             for path, node in volume.names.items():
                 if any(key.encode() in node.data for key in self.keys):
@@ -281,8 +292,10 @@ class World:
             paid = [task_uuid for task_uuid in attempts if self.simulator.billed(task_uuid)]
             allowed = self._allowed_double() or self._changed_its_mind(paid[:-1]) or self._other_name()
             if len(paid) > 1 and not allowed:
-                self.fail(f"I1: {len(paid)} attempts at one purchase were billed")
-            self.paid_again += len(paid) > 1
+                if not self._bought_in_the_same_seconds(paid):
+                    self.fail(f"I1: {len(paid)} attempts at one purchase were billed")
+                self.same_seconds += 1
+            self.paid_again += len(paid) > 1 and self._changed_its_mind(paid[:-1])
 
     def _look_at_films(self) -> None:
         films = self._films()
@@ -291,6 +304,21 @@ class World:
             missing = [video_uuid for video_uuid in paid if video_uuid not in films]
             if missing and len(jobs) == 1 and not (self._other_name() and "films" in self.suffered):
                 self.fail(f"I2: film {missing[0]} of {task_uuid} was billed and not delivered")
+
+    def _look_at_the_days(self) -> None:
+        """Sum what each machine spent in a day. Where its clock or its journal was tampered with it cannot know."""
+        if self.budget is None or self.suffered & {"clock", "journal"} or self._allowed_double():
+            return
+        spent: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+        for task_uuid, jobs in self.simulator.service.jobs.items():
+            for job in jobs:
+                if job.charged:
+                    left, volume = self._left(task_uuid, job.at)
+                    day = midnight(EPOCH + left).isoformat()
+                    spent[self.volumes.index(volume), day] += Decimal(str(job.price)) * job.successes
+        for (machine, day), total in spent.items():
+            if total > self.budget:
+                self.fail(f"machine {machine} spent {total} on {day}, and its budget is {self.budget}")
 
     def figures(self) -> Counter[str]:
         """What this world showed, for the sums of a soak run."""
@@ -303,7 +331,9 @@ class World:
         seen["crashes"] = sum("killed at" in note for note in self.notes)
         seen["films not delivered at the end"] = sum(end != "film" for end in self.final)
         seen["paid for two attempts, as a failure became a film later"] = self.paid_again
+        seen["with a day's budget"] = self.budget is not None
         seen["exempt: journal lost and key rotated"] = self._other_name()
+        seen["exempt: two machines that sent two attempts in the same seconds"] = self.same_seconds
         seen["exempt: two machines or no journal, and no help from the service"] = self._allowed_double()
         return seen
 
@@ -331,6 +361,22 @@ class World:
         turned = {each for each in task_uuids if any(job.fate and job.fate.kind == "turns" for job in jobs[each])}
         return all(each in turned or called[each] >= CALLED_FAILED for each in task_uuids)
 
+    def _bought_in_the_same_seconds(self, task_uuids: list[str]) -> bool:
+        """Whether two machines with separate journals sent two attempts, and neither could have seen the other's.
+
+        Their names differ where one was refused on one machine, and so nothing stands between them: "Not covered" in
+        docs/money-safety.md.
+        """
+        if len(task_uuids) != 2:
+            return False
+        jobs = self.simulator.service.jobs
+        first, second = (self._left(each, min(job.at for job in jobs[each] if job.charged)) for each in task_uuids)
+        return first[1] is not second[1] and abs(first[0] - second[0]) <= SAME_SECONDS
+
+    def _left(self, task_uuid: str, arrived: float) -> tuple[float, Volume]:
+        """When, and from where, the bytes left that arrived then."""
+        return max((each for each in self.sends[task_uuid] if each[0] <= arrived), key=lambda each: each[0])
+
     def _films(self) -> set[str]:
         """Check every film under its final name; give their UUIDs."""
         found = set()
@@ -350,6 +396,12 @@ class World:
                     self.fail(f"I5: {path.name} is not what the service made")
                 found.add(path.stem)
         return found
+
+
+def _budget(seed: int) -> Decimal | None:
+    """Draw a day's budget, USD, for some worlds; by a chance of its own, so that the others stay as they were."""
+    chance = Random(f"{seed} budget")  # noqa: S311  no secret
+    return Decimal(chance.choice(("0.41", "0.42", "0.83", "0.84", "1.26", "2.00"))) if chance.random() < 0.2 else None
 
 
 def _ended_badly(record: bytes | None) -> bool:
