@@ -1,6 +1,6 @@
 """Canaries in virtual time: a key and signed addresses go through every fault there is, and turn up in no sink.
 
-tests/host/test_secrets.py does the same in a real ComfyUI, with its own sinks, for one path of each kind.
+tests/host/test_secrets.py and test_every_fault.py do the same in a real ComfyUI, with its own sinks.
 """
 
 from __future__ import annotations
@@ -15,40 +15,10 @@ import pytest
 from kling.nodes.runware import assemble, draft, identity
 from kling.nodes.runware import request as rq
 from kling.nodes.runware.client import SECRET_LOGGERS, hide_from_logs
-from kling.nodes.runware.simulator import faults
 
 from world.orders import Kind
 from world.story import Story
-
-KEY = "canary-key-7d1f0c55e2a94b38"
-SIGNATURE = "canary-signature-93be21"
-HOOK = f"https://hook.example/kling?signature={SIGNATURE}"
-PROMPT = "canary-prompt-of-a-film-maker"
-ECHO = f"Refused: Authorization: Bearer {KEY}, webhookURL {HOOK}."
-"""What a careless service, or a proxy in between, says back."""
-
-STATUSES = (400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 425, 429, 500, 502, 503, 504, 520, 529)
-BODIES = ("json", "html", "foreign")
-
-
-def ways():
-    """Each way things can go wrong: (channel, fault)."""
-    for channel in ("videoInference", "getResponse", "mediaStorage"):
-        for kind in faults.NEVER_SENT + faults.LOST + faults.ANSWERS:
-            yield channel, {"kind": kind, "text": ECHO}
-        for status in STATUSES:
-            for body in BODIES:
-                yield channel, {"kind": "status", "status": status, "body": body, "text": ECHO}
-    for status in STATUSES:
-        yield "videoInference", {"kind": "status", "status": status, "accepted": True, "text": ECHO}
-        yield "download", {"kind": "status", "status": status, "text": ECHO}
-    for kind in faults.FATES:
-        yield "job", {"kind": kind, "text": ECHO}
-    for kind in faults.DOWNLOADS:
-        yield "download", {"kind": kind, "text": HOOK if kind == "redirect" else ""}
-
-
-WAYS = list(ways())
+from world.ways import HOOK, KEY, PROMPT, SIGNATURE, WAYS
 
 
 class Path(Story):

@@ -146,6 +146,11 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     return Request(method, headers.get("host", ""), target.partition("?")[0], headers, body)
 
 
+def _phrase(status: int) -> str:
+    """Name a status; those of proxies, 520 and the like, have no name."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+
+
 async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reply: Reply, *, head: bool) -> None:
     await asyncio.sleep(reply.delay)
     if reply.failure in ("no_answer", "connect_timeout"):
@@ -154,7 +159,7 @@ async def _send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, repl
     if reply.failure:
         _reset(writer)
         return
-    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    lines = [f"HTTP/1.1 {reply.status} {_phrase(reply.status)}"]
     lines += [f"{name}: {value}" for name, value in reply.headers]
     if reply.headers and reply.headers[0][0] == "content-type" and "json" in reply.headers[0][1]:
         lines.append(f"content-length: {len(reply.body)}")

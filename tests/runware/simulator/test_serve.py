@@ -48,6 +48,14 @@ def test_a_served_fault_is_a_fault_of_the_socket(fault, error):
         assert served.simulator.requests[0].fault == Fault.named(fault).kind
 
 
+@pytest.mark.parametrize("status", [520, 529])
+def test_a_status_that_only_proxies_use_is_served(status):
+    with Simulator().serve() as served, httpx.Client(headers=HEADERS, trust_env=False) as client:
+        fault = {"kind": "status", "status": status}
+        client.post(f"{served.origin}/_simulator/set", json={"faults": [["videoInference", fault]]})
+        assert client.post(served.base_url, json=[task()]).status_code == status
+
+
 def test_a_served_download_is_cut_on_the_socket():
     script = Faults.script([("download", Fault("cut", at=100)), ("download", "two_lengths")])
     simulator = Simulator(latency=0, faults=script)
