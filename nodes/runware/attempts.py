@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import tell
+from .errors import KlingError
 from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     other = None if record.state in TAKEN - {State.EXPIRED} else _rather(purchase, record)
     if other is not None and {record.state, other.state} <= UNCLEAR:
         other = None  # the newest is settled first: of those around it the service is asked
+    if other is not None and record.state in UNCLEAR and await _arrived_after_all(purchase, record):
+        other = None  # both are paid: the film of the one that nobody told of yet is given
     if other is not None and other.state is not State.EXPIRED:
         record, other = other, None
     purchase.sent = purchase.sent or record.state in UNCLEAR | TAKEN
@@ -68,6 +72,15 @@ async def seen_again(purchase: Purchase, record: Record) -> bool:
     """Ask, for free, whether an attempt that ended badly, or was not sent from here, has become a result."""
     sighting = await purchase.seen(record.task_uuid)
     return bool(sighting.successes or sighting.pending)
+
+
+async def _arrived_after_all(purchase: Purchase, record: Record) -> bool:
+    """Ask whether an attempt in doubt was bought, though another one came true: that one is given without an answer."""
+    if purchase.journal.clock() - (record.last_sent_at or 0.0) > purchase.timing.settle_latest:
+        return False
+    with suppress(KlingError):
+        return await seen_again(purchase, record)
+    return False
 
 
 async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:

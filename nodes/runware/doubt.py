@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from . import attempts, sending, tell
 from .client import longest_way
-from .errors import AuthenticationError, KlingError
+from .errors import NotSent
+from .journal import midnight
 from .record import State
 from .verdict import REFUSALS
 
@@ -51,26 +52,47 @@ async def _send_again(purchase: Purchase) -> None:
 
 
 async def _repeat(purchase: Purchase) -> bool:
-    """Send the same bytes again while that is safe; False when it is safe and unclear whether it is right."""
-    is_clear = await _is_the_only_attempt(purchase)
-    seconds = _seconds_to_repeat(purchase)
-    if seconds is not None and is_clear:
-        await sending.send(purchase, seconds=seconds)
+    """Send the same bytes again while that is safe; False when it is safe and unclear whether it is right.
+
+    Raises CameTrue when another machine has bought another attempt, and ours, which may have been under way all the
+    while, has not arrived either by the time it must have (A4).
+    """
+    try:
+        is_clear = await _is_the_only_attempt(purchase)
+        seconds = _seconds_to_repeat(purchase)
+        if seconds is not None and is_clear:
+            await sending.send(purchase, seconds=seconds)
+    except attempts.CameTrue:
+        await _probe(purchase, purchase.timing.last_probes)
+        if purchase.record.state is State.HELD:
+            raise
+        return True
     return seconds is None or is_clear
 
 
 async def _is_the_only_attempt(purchase: Purchase) -> bool:
     """Ask whether another machine has made another attempt since the first send; False without a clear answer.
 
-    Raises CameTrue.
+    The archive need not be asked: no render made since then has ended. An answer that grew old while the others were
+    waited for is asked for again. Raises CameTrue.
     """
-    try:
-        await attempts.check_others(purchase, ask=purchase.seen_at_once)
-    except AuthenticationError:
-        raise
-    except KlingError:
-        return False
-    return True
+    loop, fresh = asyncio.get_running_loop(), purchase.timing.fresh
+    answers: dict[str, tuple[float, Sighting]] = {}
+
+    async def ask(task_uuid: str) -> Sighting:
+        if task_uuid not in answers or loop.time() - answers[task_uuid][0] > fresh:
+            sighting = await purchase.ask_or_stop(task_uuid)
+            answers[task_uuid] = loop.time(), sighting
+        return answers[task_uuid][1]
+
+    for _ in range(sending.LOOKS):
+        try:
+            await attempts.check_others(purchase, ask=ask)
+        except NotSent:
+            return False
+        if all(loop.time() - at <= fresh for at, _ in answers.values()):
+            return True
+    return False
 
 
 async def _wait_for_repeat(purchase: Purchase) -> bool:
@@ -88,12 +110,15 @@ def _seconds_to_repeat(purchase: Purchase) -> float | None:
     """How long a copy sent now may take, so that it arrives while the first open send's render must still be running.
 
     None when a copy is not safe. Both clocks must agree: one stands still while the machine sleeps, the other can be
-    set.
+    set. Nor is it safe past midnight where each day has its budget: the copy would be spent on another day.
     """
     first = purchase.record.first_unsettled_at
     if purchase.order is None or first is None or purchase.first_sent is None or not sending.is_spooled(purchase):
         return None
-    by_wall = purchase.journal.clock() - first
+    now = purchase.journal.clock()
+    if purchase.settings.daily_budget is not None and midnight(first) != midnight(now):
+        return None
+    by_wall = now - first
     by_loop = asyncio.get_running_loop().time() - purchase.first_sent
     window = purchase.settings.resubmit_window
     left = purchase.timing.fastest_render - purchase.timing.latest_delivery - max(by_wall, by_loop)

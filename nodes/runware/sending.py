@@ -176,7 +176,7 @@ async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
             record.body_size,
             sha256=record.body_sha256,
             seconds=seconds,
-            last_look=None if earlier else partial(_last_look, purchase),
+            last_look=partial(_last_look, purchase),
         )
     except Shown:
         purchase.accept(THERE_ALREADY)

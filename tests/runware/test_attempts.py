@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import ClassVar
 
 import pytest
 from kling.nodes.runware import sending
 from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator import Fault
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
@@ -281,6 +283,73 @@ def test_a_later_attempt_in_doubt_is_not_sent_again_when_another_machine_made_th
     assert (here.sends, here.billed) == (3, 1)
 
 
+def refused_once(*script, **service):
+    """Tell of a purchase that was refused on one machine; gives that one too, ready for the second attempt."""
+    here = story(("videoInference", REFUSED), *script, **service)
+    assert here.buy().end == "InsufficientCreditsError"
+    return here, elsewhere(here), here.order()
+
+
+@pytest.mark.parametrize("slow", [6.0, 8.0, 12.0])
+def test_an_answer_that_grew_old_before_the_repeat_is_asked_for_again(slow):
+    """Another machine bought the refused attempt while the question about a later one hung."""
+    here, left, order = refused_once(("videoInference", "reset_before"))
+    ask, hung = left.client.ask, []
+
+    async def slowly(task_uuid):
+        if task_uuid == order.uuid(2) and here.sends == 2 and not hung:
+            hung.append(task_uuid)
+            await asyncio.sleep(slow)
+        return await ask(task_uuid)
+
+    left.client.ask = slowly
+    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (7.0, partial(here.process.buy, order, 3_000.0))))
+    assert hung
+    assert ends == ["film", "film"]
+    assert here.billed == 1
+
+
+@pytest.mark.parametrize("late", [5.0, 9.0])
+def test_a_late_send_that_arrives_beside_another_machines_attempt_brings_its_film(late):
+    """Both were bought before either could be seen; what is paid is given."""
+    here, left, order = refused_once(("videoInference", Fault("late", seconds=late)))
+    press = (partial(each.buy, order, 3_000.0) for each in (left, here.process))
+    assert here.run(at_once(*zip((0.0, 9.0), press, strict=True))) == ["film", "film"]
+    assert here.billed == 2
+    films = [path.stem for process in (left, here.process) for path in process.volume.below("films")]
+    assert len(set(films)) == 2
+
+
+def test_an_attempt_in_doubt_that_arrived_after_all_brings_its_film_at_the_next_press():
+    """The service showed nothing of what it ran; the attempt before came true meanwhile, and was given first."""
+    here = story(("job", "turns"), ("videoInference", None), ("videoInference", "reset_after"), latency=400.0)
+    assert here.buy().end == "TaskFailed"
+    here.wait(398.5 - here.loop.time())
+    here.simulator.service.__class__ = ShyService
+    assert here.buy().record.task_uuid == here.order().uuid(0)
+    here.wait(600)
+    assert here.buy().record.task_uuid == here.order().uuid(1)
+    assert (here.sends, here.billed, len(here.films())) == (2, 2, 2)
+
+
+def test_another_machines_purchase_is_seen_before_the_last_bytes_of_a_repeat_leave():
+    here, left, order = refused_once(("videoInference", "reset_before"))
+    submit, sent = left.client.submit, []
+
+    async def slowly(disk, path, size, *, last_look=None, **how):
+        sent.append(path)
+        if len(sent) == 2:
+            await asyncio.sleep(8.0)
+            await last_look()
+        return await submit(disk, path, size, last_look=last_look, **how)
+
+    left.client.submit = slowly
+    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (6.0, partial(here.process.buy, order, 3_000.0))))
+    assert len(sent) == 2
+    assert ends == ["film", "film"]
+    assert here.billed == 1
+
+
 def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_true():
     """World 76608: ours was refused and then in doubt, theirs was bought; hours later ours was sent once more."""
     here = story(("videoInference", REFUSED), *[("videoInference", "lost_before")] * 2)
@@ -292,6 +361,10 @@ def test_a_later_attempt_is_not_sent_when_another_machine_made_the_refused_one_t
     here.wait(4_000.0)
     sends = here.sends
     assert here.buy().end == "film"
+    asked = len(here.simulator.requests)
+    assert here.buy().end == "film"
+    assert {each.channel for each in here.simulator.requests[asked:]} == {"getResponse", "getTaskDetails"}
+    here.wait(43_200.0)  # what was in doubt could no longer be seen
     asked = len(here.simulator.requests)
     assert here.buy().end == "film"
     assert len(here.simulator.requests) == asked

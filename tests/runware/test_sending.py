@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import chain
@@ -11,7 +12,7 @@ from itertools import chain
 import httpx
 import pytest
 from kling.nodes.runware import errors
-from kling.nodes.runware.journal import BUDGET_LOCK_PLACE
+from kling.nodes.runware.journal import BUDGET_LOCK_PLACE, midnight
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
@@ -327,3 +328,20 @@ def test_a_days_sum_that_takes_long_does_not_keep_a_purchase_from_being_sent():
     disk.offload = slowly
     assert here.buy().end == "film"
     assert (here.sends, here.billed) == (1, 1)
+
+
+def test_a_copy_is_not_spent_on_another_days_budget():
+    """Sent two seconds before midnight and lost; meanwhile the new day's budget was spent on another film."""
+    here = story(("videoInference", "lost_before"))
+    now = here.volume.clock()
+    here.wait((midnight(now) + timedelta(days=1)).timestamp() - now - 2.0)
+    budget(here.process, "0.42")
+    left = partial(here.process.buy, here.order(), 3_000.0)
+    other = partial(here.process.buy, here.order(take=2), 3_000.0)
+    assert here.run(at_once((0.0, left), (2.5, other))) == ["SubmissionUncertain", "film"]
+    assert (here.sends, here.billed) == (2, 1)
+    here.wait(3_700.0)
+    assert here.buy().end == "BudgetError"
+    budget(here.process, "0.84")
+    assert here.buy().end == "film"
+    assert here.billed == 2

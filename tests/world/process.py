@@ -56,6 +56,8 @@ class _Network(httpx.AsyncBaseTransport):
         if b'"videoInference"' in request.content[:120]:
             self._process.world.check_sending(self._process, request.content)
         reply = await self._inner.handle_async_request(request)
+        if b'"getResponse"' in request.content[:120] and reply.status_code == httpx.codes.OK:
+            self._process.world.note_answer(self._process, request.content)
         self._process.step("reply")
         return reply
 

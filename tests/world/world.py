@@ -39,8 +39,8 @@ NODE_PATIENCE = 2_700.0
 CALM_PRESSES = 5
 CALLED_FAILED = 3
 """So many answers that call a task failed, over half a minute, are believed."""
-SAME_SECONDS = Timing.fresh + Timing.look
-"""Two machines that send within these cannot know of each other: an answer is fit to send by for so long."""
+FIT_TO_SEND_BY = Timing.fresh + Timing.look
+"""Seconds for which an answer that showed nothing is believed."""
 LONGEST = 2 * Timing.watch
 """Seconds after which no purchase runs any more."""
 HISTORY = json.dumps({"klingai:kling-video@3-standard 5": [40, 45, 55, 60, 90, 120]}).encode()
@@ -91,12 +91,14 @@ class World:
         self.meddled: list[object] = []
         """Films that somebody damaged. Where nobody asks for them again they stay so."""
         self.paid_again = 0
-        self.same_seconds = 0
+        self.bought_blindly = 0
         self.ended: set[str] = set()
         """Tasks whose records said that they had ended badly, before somebody meddled with the records."""
         self.sent: dict[str, list[str]] = {}
         self.sends: dict[str, list[tuple[float, Volume]]] = {}
         """When each task's bytes left, and from which machine."""
+        self.answers: dict[str, list[tuple[float, Volume]]] = {}
+        """When each task's state was told, and to which machine."""
 
     # Its parts
 
@@ -259,6 +261,11 @@ class World:
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
 
+    def note_answer(self, process: Process, body: bytes) -> None:
+        """Remember who was told when of a task."""
+        told = self.answers.setdefault(json.loads(body)[0]["taskUUID"], [])
+        told.append((self.loop.time(), process.volume))
+
     def _check_end(self, outcome: Outcome, spent: float, patience: float) -> None:
         if spent > patience + 1.0:
             self.fail("I6: the press took longer than allowed")
@@ -292,9 +299,9 @@ class World:
             paid = [task_uuid for task_uuid in attempts if self.simulator.billed(task_uuid)]
             allowed = self._allowed_double() or self._changed_its_mind(paid[:-1]) or self._other_name()
             if len(paid) > 1 and not allowed:
-                if not self._bought_in_the_same_seconds(paid):
+                if not self._bought_blindly(paid):
                     self.fail(f"I1: {len(paid)} attempts at one purchase were billed")
-                self.same_seconds += 1
+                self.bought_blindly += 1
             self.paid_again += len(paid) > 1 and self._changed_its_mind(paid[:-1])
 
     def _look_at_films(self) -> None:
@@ -333,7 +340,7 @@ class World:
         seen["paid for two attempts, as a failure became a film later"] = self.paid_again
         seen["with a day's budget"] = self.budget is not None
         seen["exempt: journal lost and key rotated"] = self._other_name()
-        seen["exempt: two machines that sent two attempts in the same seconds"] = self.same_seconds
+        seen["exempt: two machines that bought two attempts, and could not see each other's"] = self.bought_blindly
         seen["exempt: two machines or no journal, and no help from the service"] = self._allowed_double()
         return seen
 
@@ -361,17 +368,25 @@ class World:
         turned = {each for each in task_uuids if any(job.fate and job.fate.kind == "turns" for job in jobs[each])}
         return all(each in turned or called[each] >= CALLED_FAILED for each in task_uuids)
 
-    def _bought_in_the_same_seconds(self, task_uuids: list[str]) -> bool:
-        """Whether two machines with separate journals sent two attempts, and neither could have seen the other's.
+    def _bought_blindly(self, task_uuids: list[str]) -> bool:
+        """Whether two machines with separate journals bought two attempts, and the later one had asked for the other.
 
-        Their names differ where one was refused on one machine, and so nothing stands between them: "Not covered" in
+        Its answer must have been young, and no older than its last send; the other's bytes arrived after it. The names
+        differ where one was refused on one machine, and so the service cannot tell: "Not covered" in
         docs/money-safety.md.
         """
         if len(task_uuids) != 2:
             return False
         jobs = self.simulator.service.jobs
-        first, second = (self._left(each, min(job.at for job in jobs[each] if job.charged)) for each in task_uuids)
-        return first[1] is not second[1] and abs(first[0] - second[0]) <= SAME_SECONDS
+        arrived = {each: min(job.at for job in jobs[each] if job.charged) for each in task_uuids}
+        earlier, later = sorted(task_uuids, key=lambda each: self._left(each, arrived[each])[0])
+        left, machine = self._left(later, arrived[later])
+        if machine is self._left(earlier, arrived[earlier])[1]:
+            return False
+        before = [moment for moment, volume in self.sends[later] if volume is machine and moment < left]
+        since = max([left - FIT_TO_SEND_BY, *before])
+        told = [moment for moment, volume in self.answers.get(earlier, ()) if volume is machine]
+        return any(since <= moment <= min(left, arrived[earlier]) for moment in told)
 
     def _left(self, task_uuid: str, arrived: float) -> tuple[float, Volume]:
         """When, and from where, the bytes left that arrived then."""
