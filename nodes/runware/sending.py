@@ -143,11 +143,18 @@ def is_spooled(purchase: Purchase) -> bool:
 
 
 async def _send_first(purchase: Purchase) -> None:
-    """Send, with no earlier send unsettled: what surely did not arrive may be repeated, bounded twice."""
+    """Send, with no earlier send unsettled: what surely did not arrive may be repeated, bounded twice.
+
+    Before each repeat everything is asked anew; that nobody answers then is one more try that did not arrive.
+    """
     loop = asyncio.get_running_loop()
     began, tries = loop.time(), 0
     while True:
-        await send(purchase)
+        try:
+            await send(purchase)
+        except NotSent:
+            if not tries:
+                raise
         if purchase.record.state is not State.INTENT:
             return
         tries += 1
@@ -156,6 +163,7 @@ async def _send_first(purchase: Purchase) -> None:
             raise tell.not_sent(purchase.record)
         purchase.status.words = "no connection; trying again"
         await asyncio.sleep(wait)
+        purchase.forget_answers()
 
 
 async def send(purchase: Purchase, *, seconds: float | None = None) -> None:

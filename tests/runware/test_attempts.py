@@ -13,7 +13,7 @@ from kling.nodes.runware.simulator import Fault
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, at_once, elsewhere, rotate, story
+from world.cast import ASKED_FIRST, REFUSED, TURNS_THEN_REFUSED, ForgetfulService, at_once, elsewhere, rotate, story
 from world.process import Process
 from world.weather import ShyService
 
@@ -307,6 +307,20 @@ def test_an_answer_that_grew_old_before_the_repeat_is_asked_for_again(slow):
     assert hung
     assert ends == ["film", "film"]
     assert here.billed == 1
+
+
+def test_everything_is_asked_anew_before_a_repeat_of_what_surely_did_not_arrive():
+    """Another machine bought the refused attempt in the second between two tries."""
+    here, left, order = refused_once(("videoInference", "refused"))
+    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (0.8, partial(here.process.buy, order, 3_000.0))))
+    assert ends == ["film", "film"]
+    assert (here.sends, here.billed) == (3, 1)
+
+
+def test_that_nobody_answers_before_a_repeat_is_one_more_try():
+    here = story(("videoInference", "refused"), *ASKED_FIRST, *[("getResponse", "refused")] * 3)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (2, 1)
 
 
 @pytest.mark.parametrize("late", [5.0, 9.0])

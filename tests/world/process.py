@@ -53,11 +53,15 @@ class _Network(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._process.step("request")
         await request.aread()
-        if b'"videoInference"' in request.content[:120]:
-            self._process.world.check_sending(self._process, request.content)
-        reply = await self._inner.handle_async_request(request)
-        if b'"getResponse"' in request.content[:120] and reply.status_code == httpx.codes.OK:
-            self._process.world.note_answer(self._process, request.content)
+        world, asks = self._process.world, b'"getResponse"' in request.content[:120]
+        sent = b'"videoInference"' in request.content[:120] and world.check_sending(self._process, request.content)
+        try:
+            reply = await self._inner.handle_async_request(request)
+        finally:
+            if sent:
+                world.note_sent(sent)
+        if asks and reply.status_code == httpx.codes.OK:
+            world.note_answer(self._process, request.content)
         self._process.step("reply")
         return reply
 

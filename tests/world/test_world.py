@@ -21,7 +21,7 @@ def test_whatever_happens_a_purchase_is_paid_once_and_never_lost(first):
     assert lived == min(PART, WORLDS - first)
 
 
-@pytest.mark.parametrize("seed", [4_140_672, 4_376_077])
+@pytest.mark.parametrize("seed", [4_140_672])
 def test_two_machines_that_bought_blindly_are_told_apart_from_a_mistake(seed, monkeypatch):
     """One was refused on one of them, and neither could see the other's: docs/money-safety.md, "Not covered"."""
     assert not chunk(seed, 1)[2]

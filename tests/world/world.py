@@ -12,6 +12,7 @@ import asyncio
 import json
 import traceback
 from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from .weather import DENYING, ShyService, Weather
 
 if TYPE_CHECKING:
     from kling.nodes.runware.order import Order
+    from kling.nodes.runware.simulator.jobs import Job
 
 DEDUPES = ("running", "forever", "none")
 FASTEST = 35.0
@@ -45,6 +47,17 @@ LONGEST = 2 * Timing.watch
 """Seconds after which no purchase runs any more."""
 HISTORY = json.dumps({"klingai:kling-video@3-standard 5": [40, 45, 55, 60, 90, 120]}).encode()
 """How long renders took: with it, questions are asked where most end."""
+
+
+@dataclass
+class Sent:
+    """One send of a purchase. `jobs` are those that the service made of it while it was answered."""
+
+    task_uuid: str
+    at: float
+    machine: Volume
+    known: int
+    jobs: list[Job] = field(default_factory=list)
 
 
 class Broken(AssertionError):
@@ -95,7 +108,7 @@ class World:
         self.ended: set[str] = set()
         """Tasks whose records said that they had ended badly, before somebody meddled with the records."""
         self.sent: dict[str, list[str]] = {}
-        self.sends: dict[str, list[tuple[float, Volume]]] = {}
+        self.sends: dict[str, list[Sent]] = {}
         """When each task's bytes left, and from which machine."""
         self.answers: dict[str, list[tuple[float, Volume]]] = {}
         """When each task's state was told, and to which machine."""
@@ -242,24 +255,30 @@ class World:
 
     # The invariants
 
-    def check_sending(self, process: Process, body: bytes) -> None:
-        """I3 and I4, at the moment a purchase leaves."""
+    def check_sending(self, process: Process, body: bytes) -> Sent:
+        """I3 and I4, at the moment a purchase leaves; gives what is known of this send."""
         task_uuid = json.loads(body)[0]["taskUUID"]
         durable = process.volume.durable_bytes(FOLDER / "tasks" / f"{task_uuid}.json")
         record = json.loads(durable) if durable else {}
         if record.get("state") != State.SENDING.value or not record.get("maybe_sent"):
             self.fail("I3: sent without a durable record")
         self.note(f"sends {task_uuid}")
-        self.sends.setdefault(task_uuid, []).append((self.loop.time(), process.volume))
+        sent = Sent(task_uuid, self.loop.time(), process.volume, len(self.simulator.service.jobs[task_uuid]))
+        self.sends.setdefault(task_uuid, []).append(sent)
         earlier = self.sent.setdefault(record["intent"], [])
         if task_uuid in earlier:
-            return
+            return sent
         for each in earlier:
             known = process.volume.durable_bytes(FOLDER / "tasks" / f"{each}.json")
             elsewhere = self.layout == "separate" and _is(known, State.INTENT)  # sent there, only prepared here
             if not (_ended_badly(known) or elsewhere or each in self.ended or self._other_name()):
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
+        return sent
+
+    def note_sent(self, sent: Sent) -> None:
+        """Remember what the service made of a send."""
+        sent.jobs = self.simulator.service.jobs[sent.task_uuid][sent.known :]
 
     def note_answer(self, process: Process, body: bytes) -> None:
         """Remember who was told when of a task."""
@@ -317,12 +336,12 @@ class World:
         if self.budget is None or self.suffered & {"clock", "journal"} or self._allowed_double():
             return
         spent: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
-        for task_uuid, jobs in self.simulator.service.jobs.items():
+        for jobs in self.simulator.service.jobs.values():
             for job in jobs:
                 if job.charged:
-                    left, volume = self._left(task_uuid, job.at)
-                    day = midnight(EPOCH + left).isoformat()
-                    spent[self.volumes.index(volume), day] += Decimal(str(job.price)) * job.successes
+                    sent = self._send_of(job)
+                    day = midnight(EPOCH + sent.at).isoformat()
+                    spent[self.volumes.index(sent.machine), day] += Decimal(str(job.price)) * job.successes
         for (machine, day), total in spent.items():
             if total > self.budget:
                 self.fail(f"machine {machine} spent {total} on {day}, and its budget is {self.budget}")
@@ -377,20 +396,22 @@ class World:
         """
         if len(task_uuids) != 2:
             return False
-        jobs = self.simulator.service.jobs
-        arrived = {each: min(job.at for job in jobs[each] if job.charged) for each in task_uuids}
-        earlier, later = sorted(task_uuids, key=lambda each: self._left(each, arrived[each])[0])
-        left, machine = self._left(later, arrived[later])
-        if machine is self._left(earlier, arrived[earlier])[1]:
+        jobs = [next(job for job in self.simulator.service.jobs[each] if job.charged) for each in task_uuids]
+        made = sorted(((self._send_of(job), job.at) for job in jobs), key=lambda one: one[0].at)
+        (earlier, arrived), (later, _) = made
+        if earlier.machine is later.machine:
             return False
-        before = [moment for moment, volume in self.sends[later] if volume is machine and moment < left]
-        since = max([left - FIT_TO_SEND_BY, *before])
-        told = [moment for moment, volume in self.answers.get(earlier, ()) if volume is machine]
-        return any(since <= moment <= min(left, arrived[earlier]) for moment in told)
+        sends = (each for each in self.sends[later.task_uuid] if each.machine is later.machine)
+        before = [each.at for each in sends if each.at < later.at]
+        since = max([later.at - FIT_TO_SEND_BY, *before])
+        told = [moment for moment, machine in self.answers.get(earlier.task_uuid, ()) if machine is later.machine]
+        return any(since <= moment <= min(later.at, arrived) for moment in told)
 
-    def _left(self, task_uuid: str, arrived: float) -> tuple[float, Volume]:
-        """When, and from where, the bytes left that arrived then."""
-        return max((each for each in self.sends[task_uuid] if each[0] <= arrived), key=lambda each: each[0])
+    def _send_of(self, job: Job) -> Sent:
+        """Find the send that a job was made of; one that arrived late was the last before it."""
+        sends = self.sends[job.task["taskUUID"]]
+        made = (each for each in sends if any(job is one for one in each.jobs))
+        return next(made, None) or max((each for each in sends if each.at <= job.at), key=lambda each: each.at)
 
     def _films(self) -> set[str]:
         """Check every film under its final name; give their UUIDs."""
