@@ -76,7 +76,7 @@ def test_a_transfer_cut_anywhere_on_a_socket_gives_the_film_or_nothing(tmp_path,
 
     async def fetch_all():
         server = await asyncio.start_server(host.converse, "127.0.0.1", 0)
-        base = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         client, places = Client("a-key-of-ours", base_url=f"{base}/v1"), asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(fetch(client, base, offset, places) for offset in OFFSETS))
         await client.close()

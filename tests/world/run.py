@@ -86,7 +86,7 @@ def main() -> int:
 
 def _kill(times: int) -> int:
     tests = [str(TESTS / "world" / "test_processes.py"), "-q", "-p", "no:randomly", "--timeout=7200"]
-    environment = {**os.environ, "KLING_TEST_KILLS": str(times)}
+    environment = {**os.environ, "KLING_TEST_KILLS": str(times), "KLING_TEST_RACES": str(4 * times)}
     return subprocess.run([sys.executable, "-P", "-m", "pytest", *tests], env=environment, check=False).returncode
 
 
