@@ -251,7 +251,14 @@ class World:
         here = {path.stem for volume in self.volumes for path in volume.below("films")}
         for task_uuid, jobs in list(self.simulator.service.jobs.items()):
             if any(row["videoUUID"] not in here for job in jobs for row in job.films[: job.successes]):
+                if not self._knows(task_uuid):
+                    self.fail(f"I2: nobody can know of {task_uuid}")
                 await self._collect(self._alive(0), task_uuid)
+
+    def _knows(self, task_uuid: str) -> bool:
+        """Whether a user can read the UUID: in the list of purchases, or in an error; unless somebody deleted records."""
+        listed = any(FOLDER / "tasks" / f"{task_uuid}.json" in volume.names for volume in self.volumes)
+        return listed or "journal" in self.suffered or any(task_uuid in note for note in self.notes if ": " in note)
 
     # The invariants
 
