@@ -256,7 +256,7 @@ class World:
                 await self._collect(self._alive(0), task_uuid)
 
     def _knows(self, task_uuid: str) -> bool:
-        """Whether a user can read the UUID: in the list of purchases, or in an error; unless somebody deleted records."""
+        """Whether a user can read the UUID: in the list of purchases or in an error, unless records were deleted."""
         listed = any(FOLDER / "tasks" / f"{task_uuid}.json" in volume.names for volume in self.volumes)
         return listed or "journal" in self.suffered or any(task_uuid in note for note in self.notes if ": " in note)
 
