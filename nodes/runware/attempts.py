@@ -44,11 +44,12 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     other = None if record.state in TAKEN - {State.EXPIRED} else _rather(purchase, record)
     if other is not None and {record.state, other.state} <= UNCLEAR:
         other = None  # the newest is settled first: of those around it the service is asked
+    purchase.sent = purchase.sent or record.state in UNCLEAR | TAKEN  # before anything is asked: Cancel says so
     if other is not None and record.state in UNCLEAR and await _arrived_after_all(purchase, record):
-        other = None  # both are paid: the film of the one that nobody told of yet is given
+        return record, False  # both are paid: the film of the one that nobody told of yet is given
     if other is not None and other.state is not State.EXPIRED:
         record, other = other, None
-    purchase.sent = purchase.sent or record.state in UNCLEAR | TAKEN
+    purchase.sent = purchase.sent or record.state in TAKEN
     is_seen = record.state in ENDED_BADLY and await seen_again(purchase, record)
     if other is not None and record.state in ENDED_BADLY | UNSENT and not is_seen:
         return other, False  # it was paid and is gone: only another take buys it anew
@@ -75,11 +76,15 @@ async def seen_again(purchase: Purchase, record: Record) -> bool:
 
 
 async def _arrived_after_all(purchase: Purchase, record: Record) -> bool:
-    """Ask whether an attempt in doubt was bought, though another one came true: that one is given without an answer."""
-    if purchase.journal.clock() - (record.last_sent_at or 0.0) > purchase.timing.settle_latest:
+    """Ask for a moment whether an attempt in doubt has become a film, though another one was bought.
+
+    The other's film is to be had, perhaps without a network, and is given where no clear answer comes.
+    """
+    timing = purchase.timing
+    if purchase.journal.clock() - (record.last_sent_at or 0.0) > timing.settle_latest:
         return False
-    with suppress(KlingError):
-        return await seen_again(purchase, record)
+    with suppress(KlingError, asyncio.TimeoutError):
+        return bool((await asyncio.wait_for(purchase.seen_at_once(record.task_uuid), timing.question)).successes)
     return False
 
 
@@ -181,7 +186,12 @@ async def _taken(names: list[str], ask: Ask) -> list[int]:
     """Say which of some attempts the service has as a result, finished or to come."""
     taken: list[int] = []
     for start in range(0, len(names), AT_ONCE):
-        sightings = await asyncio.gather(*(ask(each) for each in names[start : start + AT_ONCE]))
+        asked = [asyncio.ensure_future(ask(each)) for each in names[start : start + AT_ONCE]]
+        try:
+            sightings = await asyncio.gather(*asked)
+        finally:
+            for each in asked:  # a late answer about one of them would make those about the others look young
+                each.cancel()
         taken += [start + n for n, each in enumerate(sightings) if each.successes or each.pending or each.conflict]
     return taken
 

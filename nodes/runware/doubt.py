@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,26 +74,34 @@ async def _repeat(purchase: Purchase) -> bool:
 async def _is_the_only_attempt(purchase: Purchase) -> bool:
     """Ask whether another machine has made another attempt since the first send; False without a clear answer.
 
-    The archive need not be asked: no render made since then has ended. An answer that grew old while the others were
-    waited for is asked for again. Raises CameTrue.
+    An answer that grew old while the others were waited for is asked for again. Raises CameTrue.
     """
     loop, fresh = asyncio.get_running_loop(), purchase.timing.fresh
     answers: dict[str, tuple[float, Sighting]] = {}
 
     async def ask(task_uuid: str) -> Sighting:
         if task_uuid not in answers or loop.time() - answers[task_uuid][0] > fresh:
-            sighting = await purchase.ask_or_stop(task_uuid)
+            sighting = await _seen_soon(purchase, task_uuid)
             answers[task_uuid] = loop.time(), sighting
         return answers[task_uuid][1]
 
     for _ in range(sending.LOOKS):
         try:
             await attempts.check_others(purchase, ask=ask)
-        except NotSent:
+        except (NotSent, asyncio.TimeoutError):
             return False
-        if all(loop.time() - at <= fresh for at, _ in answers.values()):
+        oldest = min(at for at, _ in answers.values())
+        if loop.time() - oldest <= fresh:
+            purchase.age_answers(oldest)
             return True
     return False
+
+
+async def _seen_soon(purchase: Purchase, task_uuid: str) -> Sighting:
+    """Ask twice at most, and not for long. Raises TimeoutError."""
+    with suppress(asyncio.TimeoutError):
+        return await asyncio.wait_for(purchase.seen_at_once(task_uuid), purchase.timing.question)
+    return await asyncio.wait_for(purchase.seen_at_once(task_uuid), purchase.timing.question)
 
 
 async def _wait_for_repeat(purchase: Purchase) -> bool:

@@ -37,6 +37,8 @@ class Timing:
     """For so long an answer that showed nothing is fit to send by."""
     look: float = 0.9
     """When the questions before a send took longer, the state of every attempt is asked for once more."""
+    question: float = 3.5
+    """So long a question between two sends may take, which is then asked once more: a longer wait costs the window."""
     unsent_tries: int = 5
     unsent_patience: float = 60.0
     failure_confirmations: int = 3

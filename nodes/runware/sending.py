@@ -150,20 +150,22 @@ async def _send_first(purchase: Purchase) -> None:
     loop = asyncio.get_running_loop()
     began, tries = loop.time(), 0
     while True:
+        unanswered = None
         try:
             await send(purchase)
-        except NotSent:
+        except NotSent as error:
             if not tries:
                 raise
+            unanswered = error
         if purchase.record.state is not State.INTENT:
             return
         tries += 1
         wait = 2.0**tries * purchase.chance.uniform(0.5, 1.0)
         if tries >= purchase.timing.unsent_tries or loop.time() - began + wait > purchase.timing.unsent_patience:
-            raise tell.not_sent(purchase.record)
-        purchase.status.words = "no connection; trying again"
+            raise unanswered or tell.not_sent(purchase.record)
+        purchase.status.words = "no clear answer; trying again" if unanswered else "no connection; trying again"
         await asyncio.sleep(wait)
-        purchase.forget_answers()
+        purchase.age_answers()
 
 
 async def send(purchase: Purchase, *, seconds: float | None = None) -> None:

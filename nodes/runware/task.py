@@ -291,9 +291,9 @@ class Purchase:
         """Whether a clear answer is young enough to send by it."""
         return asyncio.get_running_loop().time() - self._clean_at <= self.timing.fresh
 
-    def forget_answers(self) -> None:
-        """Ask anew before the next send, however young the last answer is."""
-        self._clean_at = float("-inf")
+    def age_answers(self, moment: float = float("-inf")) -> None:
+        """Take what is known for no younger than `moment`, by the loop's clock; by default everything is asked anew."""
+        self._clean_at = moment
 
     async def archived(self, task_uuid: str) -> Sighting | None:
         """Ask the archive. It keeps the last answer to a UUID: after a refused copy the refusal, not the render."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 from kling.nodes.runware import sending
+from kling.nodes.runware.client import Uncertain
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault
 from kling.nodes.runware.simulator.refusal import Refusal
@@ -346,18 +347,110 @@ def test_an_attempt_in_doubt_that_arrived_after_all_brings_its_film_at_the_next_
     assert (here.sends, here.billed, len(here.films())) == (2, 2, 2)
 
 
-def test_another_machines_purchase_is_seen_before_the_last_bytes_of_a_repeat_leave():
-    here, left, order = refused_once(("videoInference", "reset_before"))
-    submit, sent = left.client.submit, []
+def in_doubt_beside_a_film(**service):
+    """Tell of a second attempt in doubt here, and a film of the first, which a failure became."""
+    script = (("job", "turns"), ("videoInference", None), ("videoInference", "reset_after"))
+    here = story(*script, latency=400.0, window=0.0, **service)
+    assert here.buy().end == "TaskFailed"
+    here.simulator.service.__class__ = ShyService
+    assert here.buy().end == "SubmissionUncertain"
+    here.wait(401.0 - here.loop.time())
+    assert here.collect(here.order().uuid(0)).end == "film"
+    here.restart()
+    return here
+
+
+@pytest.mark.parametrize("fault", ["hang", "connect_timeout", "503", "refused"])
+def test_a_film_that_is_here_is_not_waited_for_because_another_attempt_is_in_doubt(fault):
+    here = in_doubt_beside_a_film()
+    here.script(*[(channel, fault) for channel in ("getResponse", "getTaskDetails") for _ in range(60)])
+    began = here.loop.time()
+    assert here.buy().end == "film"
+    assert here.loop.time() - began < 5.0
+
+
+def test_one_who_leaves_while_an_attempt_in_doubt_is_asked_about_is_told_that_it_was_sent():
+    here = in_doubt_beside_a_film()
+    here.script(*[("getResponse", "hang")] * 60)
+    assert here.buy(patience=2.0).end == "left"
+    assert here.buy().end == "film"
+
+
+def test_an_attempt_that_only_the_archive_shows_while_it_runs_is_seen_before_a_repeat():
+    class ArchiveAlone(Service):
+        def _poll(self, task, now):
+            jobs = self.jobs.get(str(task.get("taskUUID")), ())
+            return Answer() if any(now < job.ends for job in jobs) else super()._poll(task, now)
+
+    here, left, order = refused_once(("videoInference", "lost_before"), kind=ArchiveAlone, latency=60.0)
+    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (1.5, partial(here.process.buy, order, 3_000.0))))
+    assert ends == ["film", "film"]
+    assert here.billed == 1
+
+
+def on_a_slow_line(process, seconds):
+    """Let the last bytes of the second send wait; gives what was sent, and tells when that has begun."""
+    submit, sent, begun = process.client.submit, [], asyncio.Event()
 
     async def slowly(disk, path, size, *, last_look=None, **how):
         sent.append(path)
         if len(sent) == 2:
-            await asyncio.sleep(8.0)
+            begun.set()
+            await asyncio.sleep(seconds)
             await last_look()
         return await submit(disk, path, size, last_look=last_look, **how)
 
-    left.client.submit = slowly
+    process.client.submit = slowly
+    return sent, begun
+
+
+def test_a_repeat_is_as_old_as_the_oldest_of_the_answers_it_goes_by():
+    """The youngest was still fresh when the last bytes left, and another machine had bought after the oldest."""
+    here, left, order = refused_once(("videoInference", "reset_before"), latency=60.0)
+    ask, hung = left.client.ask, []
+    on_a_slow_line(left, 4.0)
+
+    async def slowly(task_uuid):
+        if task_uuid == order.uuid(2) and here.sends == 2 and not hung:
+            hung.append(task_uuid)
+            await asyncio.sleep(3.0)
+        return await ask(task_uuid)
+
+    left.client.ask = slowly
+    ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (4.2, partial(here.process.buy, order, 3_000.0))))
+    assert hung
+    assert ends == ["film", "film"]
+    assert here.billed == 1
+
+
+def test_a_late_answer_that_nobody_waits_for_makes_no_other_look_young():
+    """One question about the others failed and one hung; its answer came while the repeat's last bytes waited."""
+    here, left, order = refused_once(("videoInference", "reset_before"), latency=60.0)
+    ask, failing, hanging = left.client.ask, [3], [1]
+    sent, begun = on_a_slow_line(left, 8.0)
+
+    async def badly(task_uuid):
+        if task_uuid == order.uuid(3) and len(sent) == 1 and failing[0]:
+            failing[0] -= 1
+            raise Uncertain("the connection broke")
+        if task_uuid == order.uuid(2) and len(sent) == 1 and hanging[0]:
+            hanging[0] -= 1
+            await asyncio.sleep(13.0)
+        return await ask(task_uuid)
+
+    async def buy_meanwhile():
+        await begun.wait()
+        await asyncio.sleep(1.0)
+        return await here.process.buy(order, 3_000.0)
+
+    left.client.ask = badly
+    assert here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (0.0, buy_meanwhile))) == ["film", "film"]
+    assert here.billed == 1
+
+
+def test_another_machines_purchase_is_seen_before_the_last_bytes_of_a_repeat_leave():
+    here, left, order = refused_once(("videoInference", "reset_before"))
+    sent, _ = on_a_slow_line(left, 8.0)
     ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (6.0, partial(here.process.buy, order, 3_000.0))))
     assert len(sent) == 2
     assert ends == ["film", "film"]
