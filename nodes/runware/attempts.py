@@ -44,12 +44,12 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     other = None if record.state in TAKEN - {State.EXPIRED} else _rather(purchase, record)
     if other is not None and {record.state, other.state} <= UNCLEAR:
         other = None  # the newest is settled first: of those around it the service is asked
-    purchase.sent = purchase.sent or record.state in UNCLEAR | TAKEN  # before anything is asked: Cancel says so
+    _note_sent(purchase, record)
     if other is not None and record.state in UNCLEAR and await _arrived_after_all(purchase, record):
         return record, False  # both are paid: the film of the one that nobody told of yet is given
     if other is not None and other.state is not State.EXPIRED:
         record, other = other, None
-    purchase.sent = purchase.sent or record.state in TAKEN
+    _note_sent(purchase, record)
     is_seen = record.state in ENDED_BADLY and await seen_again(purchase, record)
     if other is not None and record.state in ENDED_BADLY | UNSENT and not is_seen:
         return other, False  # it was paid and is gone: only another take buys it anew
@@ -59,6 +59,11 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     if record.state in UNCLEAR:
         record = await _made_elsewhere(purchase, record) or record
     return record, is_seen
+
+
+def _note_sent(purchase: Purchase, record: Record) -> None:
+    """Let whoever cancels know, before anything is asked, that it may be billed."""
+    purchase.sent = purchase.sent or record.state in UNCLEAR | TAKEN
 
 
 async def find(purchase: Purchase, task_uuid: str) -> Record:
