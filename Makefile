@@ -98,7 +98,7 @@ bench: setup
 	@$(RUN) tests/benchmarks $(ARGS)
 
 soak: setup
-	@$(RUN) tests/world --seeds $(SEEDS) --start $(START) --kills $(KILLS)
+	@$(RUN) tests/world --seeds $(SEEDS) --start $(START) --kills $(KILLS) $(ARGS)
 
 clean:
 	rm -rf .venv node_modules output build tests/.pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,6 +21,15 @@ def test_whatever_happens_a_purchase_is_paid_once_and_never_lost(first):
     assert lived == min(PART, WORLDS - first)
 
 
+@pytest.mark.parametrize("first", range(0, WORLDS // 10, PART))
+def test_two_machines_that_are_refused_often_pay_once(first):
+    lived, seen, failed = chunk(first, PART, harsh=True)
+    told = "\n".join(f"{why}\n  {REPLAY} --seed {seed} --harsh --verbose" for seed, why in failed)
+    assert not failed, told
+    assert lived == PART
+    assert seen["end: InsufficientCreditsError"] > PART / 10
+
+
 @pytest.mark.parametrize("seed", [4_140_672])
 def test_two_machines_that_bought_blindly_are_told_apart_from_a_mistake(seed, monkeypatch):
     """One was refused on one of them, and neither could see the other's: docs/money-safety.md, "Not covered"."""

@@ -86,6 +86,19 @@ TABLES = {
     ),
 }  # fmt: skip
 
+HARSH = {
+    **TABLES,
+    "videoInference": _table(
+        unsent=(0.14, ("refused", "connect_timeout")),
+        lost=(0.22, ("lost_before", "reset_before", "hang")),
+        taken=(0.13, ("lost_after", "reset_after")),
+        late=(0.11, ("late",)),
+        gateway=(0.16, GATEWAY),
+        refused=(0.26, ("402",)),
+        spoilt=(0.12, SPOILT),
+    ),
+}
+"""For two machines with journals of their own: a refusal on one of them makes that they want different attempts."""
 
 STORM = 3.0
 MOST = 0.85
@@ -109,10 +122,11 @@ class ShyService(Service):
 
 
 class Weather(Faults):
-    """Draws a fault, or none, for every exchange. `force` scales all shares; `latest` seconds for late arrivals."""
+    """Draws a fault, or none, for every exchange, from `tables`. `force` scales all shares."""
 
-    def __init__(self, chance: Random, force: float) -> None:
+    def __init__(self, chance: Random, force: float, tables: dict[str, tuple[list[str], list[float]]]) -> None:
         super().__init__()
+        self.tables = tables
         self.chance = chance
         self.force = force
         self.stormy = chance.choice((None, None, None, "videoInference", "getResponse", "download"))
@@ -121,9 +135,9 @@ class Weather(Faults):
         self.drawn: set[str] = set()
 
     def draw(self, channel: str) -> Fault | None:
-        if channel not in TABLES or not self.force:
+        if channel not in self.tables or not self.force:
             return None
-        names, weights = TABLES[channel]
+        names, weights = self.tables[channel]
         force = self.force * (STORM if channel == self.stormy else 1.0)
         if self.chance.random() >= min(MOST, force * sum(weights)):
             return None

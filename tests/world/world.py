@@ -17,6 +17,7 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from kling.nodes.runware.attempts import AHEAD
 from kling.nodes.runware.journal import midnight
 from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import ENDED_BADLY, State
@@ -28,7 +29,7 @@ from .disk import Volume
 from .mischief import DEEDS
 from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
-from .weather import DENYING, ShyService, Weather
+from .weather import DENYING, HARSH, TABLES, ShyService, Weather
 
 if TYPE_CHECKING:
     from kling.nodes.runware.order import Order
@@ -54,6 +55,7 @@ class Sent:
     """One send of a purchase. `jobs` are those that the service made of it while it was answered."""
 
     task_uuid: str
+    attempt: int
     at: float
     machine: Volume
     known: int
@@ -65,9 +67,12 @@ class Broken(AssertionError):
 
 
 class World:
-    """One world. `chance` draws everything; `notes` tell its story."""
+    """One world. `chance` draws everything; `notes` tell its story.
 
-    def __init__(self, seed: int, loop: VirtualLoop, *, verbose: bool = False) -> None:
+    In a `harsh` one two machines that cannot see each other's journals are refused often, by a service that helps.
+    """
+
+    def __init__(self, seed: int, loop: VirtualLoop, *, harsh: bool = False, verbose: bool = False) -> None:
         self.seed = seed
         self.loop = loop
         self.verbose = verbose
@@ -75,22 +80,22 @@ class World:
         self.notes: list[str] = []
         self.suffered: set[str] = set()
         self.ends: list[str] = []
-        self.dedupe = DEDUPES[seed % 3]
+        self.dedupe = DEDUPES[seed % (2 if harsh else 3)]
         self.usual = chance.choice((1.0, 40.0, 40.0))
         """Seconds that most renders take beyond the fastest."""
         self.window = 0.0 if self.dedupe == "none" else 20.0
-        self.weather = Weather(chance, chance.choice((0.0, 0.3, 1.0, 1.0, 2.0)))
+        self.weather = Weather(chance, chance.choice((0.0, 0.3, 1.0, 1.0, 2.0)), HARSH if harsh else TABLES)
         self.key = f"key-{seed:08d}-{chance.getrandbits(64):016x}"
         self.keys = [self.key]
         self.simulator = Simulator(
             seed=seed, key=self.key, latency=self._latency, dedupe=self.dedupe, faults=self.weather, balance=1e6
         )
         self.weather.simulator = self.simulator
-        if chance.random() < 0.4:
+        if chance.random() < 0.4 and not harsh:
             self.simulator.service.__class__ = ShyService
         self.skew = 0.0
         self.budget = _budget(seed)
-        self.layout = chance.choices(("one", "shared", "separate"), (70, 15, 15))[0]
+        self.layout = chance.choices(("one", "shared", "separate"), (0, 0, 1) if harsh else (70, 15, 15))[0]
         self.volumes = [Volume(self._clock, self.loop.time) for _ in range(2 if self.layout == "separate" else 1)]
         for volume in self.volumes:
             volume.put(REFERENCE, REFERENCE_BYTES)
@@ -270,7 +275,8 @@ class World:
         if record.get("state") != State.SENDING.value or not record.get("maybe_sent"):
             self.fail("I3: sent without a durable record")
         self.note(f"sends {task_uuid}")
-        sent = Sent(task_uuid, self.loop.time(), process.volume, len(self.simulator.service.jobs[task_uuid]))
+        known = len(self.simulator.service.jobs[task_uuid])
+        sent = Sent(task_uuid, record["attempt"], self.loop.time(), process.volume, known)
         self.sends.setdefault(task_uuid, []).append(sent)
         earlier = self.sent.setdefault(record["intent"], [])
         if task_uuid in earlier:
@@ -397,9 +403,9 @@ class World:
     def _bought_blindly(self, task_uuids: list[str]) -> bool:
         """Whether two machines with separate journals bought two attempts, and the later one had asked for the other.
 
-        Its answer must have been young, and no older than its last send; the other's bytes arrived after it. The names
-        differ where one was refused on one machine, and so the service cannot tell: "Not covered" in
-        docs/money-safety.md.
+        Its answer must have been young, and no older than its last send; the other's bytes arrived after it. Or the
+        other lay further ahead than is asked for. The names differ where one was refused on one machine, and so the
+        service cannot tell: "Not covered" in docs/money-safety.md.
         """
         if len(task_uuids) != 2:
             return False
@@ -408,6 +414,8 @@ class World:
         (earlier, arrived), (later, _) = made
         if earlier.machine is later.machine:
             return False
+        if earlier.attempt - later.attempt > AHEAD:
+            return True
         sends = (each for each in self.sends[later.task_uuid] if each.machine is later.machine)
         before = [each.at for each in sends if each.at < later.at]
         since = max([later.at - FIT_TO_SEND_BY, *before])
@@ -455,10 +463,10 @@ def _is(record: bytes | None, state: State) -> bool:
     return record is not None and f'"state":"{state.value}"'.encode() in record
 
 
-def run(seed: int, loop: VirtualLoop, *, verbose: bool = False) -> World:
+def run(seed: int, loop: VirtualLoop, *, harsh: bool = False, verbose: bool = False) -> World:
     """Live through one world. Raises Broken."""
     loop.rewind()
-    world = World(seed, loop, verbose=verbose)
+    world = World(seed, loop, harsh=harsh, verbose=verbose)
     try:
         loop.run_until_complete(world.live())
     except BaseException as error:
