@@ -21,7 +21,7 @@ from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .order import Order, Status, Timing
 from .record import ENDED_BADLY, NEVER_BILLED, UNSENT, Film, Record, State
-from .verdict import Sighting, key_refused, look
+from .verdict import REFUSALS, Sighting, key_refused, look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -254,16 +254,40 @@ class Purchase:
 
         Of what has failed the archive may keep that it was accepted once: only its results count then.
         """
-        sighting = await self.ask_or_stop(task_uuid)
-        if sighting.successes or sighting.pending:
-            return sighting
-        return self._weighed(task_uuid, sighting, await self.archived_or_unclear(task_uuid))
+        return await self._surely(task_uuid, self._seen)
 
     async def seen_at_once(self, task_uuid: str) -> Sighting:
         """Ask for the state and in the archive at the same time: no answer grows old for the other.
 
         An archive that is slow or out of reach is not waited for: the state alone is the answer.
         """
+        return await self._surely(task_uuid, self._seen_at_once)
+
+    async def _surely(self, task_uuid: str, see: Callable[[str], Awaitable[Sighting]]) -> Sighting:
+        """Ask up to three times about what is called failed and did not fail here: another machine may have it running.
+
+        One word that something has failed may be taken back.
+        """
+        for wait in (1.0, 2.0):
+            sighting = await see(task_uuid)
+            if not self._is_called_failed(task_uuid, sighting):
+                return sighting
+            await asyncio.sleep(wait)
+        return await see(task_uuid)
+
+    def _is_called_failed(self, task_uuid: str, sighting: Sighting) -> bool:
+        if not any(failure.category not in REFUSALS for failure in sighting.failures):
+            return False
+        record = self.journal.get(task_uuid)
+        return not (sighting.successes or sighting.pending) and (record is None or record.state is not State.FAILED)
+
+    async def _seen(self, task_uuid: str) -> Sighting:
+        sighting = await self.ask_or_stop(task_uuid)
+        if sighting.successes or sighting.pending:
+            return sighting
+        return self._weighed(task_uuid, sighting, await self.archived_or_unclear(task_uuid))
+
+    async def _seen_at_once(self, task_uuid: str) -> Sighting:
         archive = asyncio.ensure_future(self._archived_soon(task_uuid))
         try:
             sighting = await self.ask_or_stop(task_uuid)

@@ -347,6 +347,27 @@ def test_an_attempt_in_doubt_that_arrived_after_all_brings_its_film_at_the_next_
     assert (here.sends, here.billed, len(here.films())) == (2, 2, 2)
 
 
+@pytest.mark.parametrize("asks", ["before the first send", "before the repeat"])
+def test_one_word_that_another_machines_attempt_has_failed_is_not_believed(asks):
+    """Harsh seed 100654: it ran, was called failed once, and another one was bought beside it."""
+    here, left, order = refused_once(("videoInference", "reset_before" if asks == "before the repeat" else None))
+    ask, told = here.process.client.ask, []
+
+    async def told_wrongly(task_uuid):
+        is_bought = bool(here.simulator.service.jobs[order.uuid(1)])
+        if task_uuid == order.uuid(1) and is_bought and not told:
+            told.append(task_uuid)
+            here.script(("getResponse", "error_row"))
+        return await ask(task_uuid)
+
+    here.process.client.ask = told_wrongly
+    first = 0.0 if asks == "before the repeat" else 3.0
+    both = ((1.5, partial(left.buy, order, 3_000.0)), (first, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(at_once(*both)) == ["film", "film"]
+    assert told
+    assert here.billed == 1
+
+
 def in_doubt_beside_a_film(**service):
     """Tell of a second attempt in doubt here, and a film of the first, which a failure became."""
     script = (("job", "turns"), ("videoInference", None), ("videoInference", "reset_after"))

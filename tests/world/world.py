@@ -60,6 +60,8 @@ class Sent:
     machine: Volume
     known: int
     jobs: list[Job] = field(default_factory=list)
+    done: float = float("inf")
+    """When it was answered or given up; what arrives late arrives after that."""
 
 
 class Broken(AssertionError):
@@ -291,6 +293,7 @@ class World:
 
     def note_sent(self, sent: Sent) -> None:
         """Remember what the service made of a send."""
+        sent.done = self.loop.time()
         sent.jobs = self.simulator.service.jobs[sent.task_uuid][sent.known :]
 
     def note_answer(self, process: Process, body: bytes) -> None:
@@ -426,7 +429,8 @@ class World:
         """Find the send that a job was made of; one that arrived late was the last before it."""
         sends = self.sends[job.task["taskUUID"]]
         made = (each for each in sends if any(job is one for one in each.jobs))
-        return next(made, None) or max((each for each in sends if each.at <= job.at), key=lambda each: each.at)
+        late = [each for each in sends if each.at <= job.at and not each.jobs]
+        return next(made, None) or max(late, key=lambda each: (each.done <= job.at, each.done, each.at))
 
     def _films(self) -> set[str]:
         """Check every film under its final name; give their UUIDs."""
