@@ -36,6 +36,32 @@ class CameTrue(Exception):
         self.record = record
 
 
+class Answers:
+    """What `ask` showed of some attempts; an answer older than `age` seconds is asked for again when it is wanted."""
+
+    def __init__(self, ask: Ask, age: float) -> None:
+        self._ask, self._age = ask, age
+        self._now = asyncio.get_running_loop().time
+        self._known: dict[str, tuple[float, Sighting]] = {}
+
+    async def __call__(self, task_uuid: str) -> Sighting:
+        """Give the answer about one attempt; raises what `ask` raises."""
+        if task_uuid not in self._known or self._now() - self._known[task_uuid][0] > self._age:
+            sighting = await self._ask(task_uuid)
+            self._known[task_uuid] = self._now(), sighting
+        return self._known[task_uuid][1]
+
+    @property
+    def oldest(self) -> float:
+        """When the oldest of the answers came, by the loop's clock."""
+        return min(at for at, _ in self._known.values())
+
+    @property
+    def are_young(self) -> bool:
+        """Whether none has grown old while others were waited for."""
+        return self._now() - self.oldest <= self._age
+
+
 async def choose(purchase: Purchase) -> tuple[Record, bool]:
     """Choose the attempt to go on with; and say whether the service shows a result of it that its record denies."""
     order = purchase.wanted

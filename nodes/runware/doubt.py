@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import attempts, sending, tell
@@ -76,23 +77,14 @@ async def _is_the_only_attempt(purchase: Purchase) -> bool:
 
     An answer that grew old while the others were waited for is asked for again. Raises CameTrue.
     """
-    loop, fresh = asyncio.get_running_loop(), purchase.timing.fresh
-    answers: dict[str, tuple[float, Sighting]] = {}
-
-    async def ask(task_uuid: str) -> Sighting:
-        if task_uuid not in answers or loop.time() - answers[task_uuid][0] > fresh:
-            sighting = await _seen_soon(purchase, task_uuid)
-            answers[task_uuid] = loop.time(), sighting
-        return answers[task_uuid][1]
-
+    answers = attempts.Answers(partial(_seen_soon, purchase), purchase.timing.fresh)
     for _ in range(sending.LOOKS):
         try:
-            await attempts.check_others(purchase, ask=ask)
+            await attempts.check_others(purchase, ask=answers)
         except (NotSent, asyncio.TimeoutError):
             return False
-        oldest = min(at for at, _ in answers.values())
-        if loop.time() - oldest <= fresh:
-            purchase.age_answers(oldest)
+        if answers.are_young:
+            purchase.age_answers(answers.oldest)
             return True
     return False
 

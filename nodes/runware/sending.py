@@ -54,8 +54,8 @@ async def exists(purchase: Purchase) -> bool:
     """Ask for free whether this purchase, or another attempt at it, is known (lost journal, other machine); accept it.
 
     After a look that took long comes a short one, for which a slow archive is not waited for: another machine may have
-    bought meanwhile what was asked about first. On a line where even that is slow, the purchase goes on. May raise
-    CameTrue.
+    bought meanwhile what was asked about first. What grew old even then is asked for again, and on a line where all is
+    slow the purchase goes on. May raise CameTrue.
     """
     loop, task_uuid = asyncio.get_running_loop(), purchase.record.task_uuid
     began = loop.time()
@@ -63,20 +63,21 @@ async def exists(purchase: Purchase) -> bool:
     archived = await purchase.archived_or_unclear(task_uuid)
     known = archived.successes or archived.pending or archived.conflict
     known = known or (await purchase.ask_or_stop(task_uuid)).proves
+    answers = attempts.Answers(purchase.seen_at_once, purchase.timing.look)
     for _ in range(LOOKS):
         if known or loop.time() - began <= purchase.timing.look:
             break
-        began = loop.time()
-        known = await _is_shown(purchase)
+        known = await _is_shown(purchase, answers)
+        began = answers.oldest
     if known:
         purchase.accept(THERE_ALREADY)
     return bool(known)
 
 
-async def _is_shown(purchase: Purchase) -> bool:
+async def _is_shown(purchase: Purchase, ask: attempts.Ask) -> bool:
     """Take a short look: one that does not wait for the archive. May raise CameTrue."""
-    await attempts.check_others(purchase, ask=purchase.seen_at_once)
-    sighting = await purchase.seen_at_once(purchase.record.task_uuid)
+    await attempts.check_others(purchase, ask=ask)
+    sighting = await ask(purchase.record.task_uuid)
     return sighting.proves or sighting.conflict
 
 
@@ -221,7 +222,7 @@ async def _last_look(purchase: Purchase) -> None:
     if purchase.just_asked:
         return
     with suppress(KlingError):
-        if await _is_shown(purchase):
+        if await _is_shown(purchase, purchase.seen_at_once):
             raise Shown
 
 

@@ -259,7 +259,7 @@ class Purchase:
     async def seen_at_once(self, task_uuid: str) -> Sighting:
         """Ask for the state and in the archive at the same time: no answer grows old for the other.
 
-        An archive that is slow or out of reach is not waited for: the state alone is the answer.
+        An archive that is slow or out of reach is asked twice and not waited for: the state alone is the answer then.
         """
         return await self._surely(task_uuid, self._seen_at_once)
 
@@ -291,7 +291,7 @@ class Purchase:
         archive = asyncio.ensure_future(self._archived_soon(task_uuid))
         try:
             sighting = await self.ask_or_stop(task_uuid)
-            return self._weighed(task_uuid, sighting, await archive or sighting)
+            return self._weighed(task_uuid, sighting, await archive or await self._archived_soon(task_uuid) or sighting)
         finally:
             archive.cancel()
 

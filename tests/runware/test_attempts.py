@@ -368,6 +368,54 @@ def test_one_word_that_another_machines_attempt_has_failed_is_not_believed(asks)
     assert here.billed == 1
 
 
+@pytest.mark.parametrize("bought_at", [35.0, 55.0, 75.0])
+def test_what_grew_old_is_asked_for_again_whatever_else_hangs(bought_at):
+    """Harsh seed 211789: three looks in a row each hung at one question, and the others' answers were 20 s old."""
+    here, left, order = refused_once()
+    ask, hung = here.process.client.ask, []
+
+    async def slowly(task_uuid):
+        if task_uuid == order.uuid(2) and len(hung) < 4:
+            hung.append(task_uuid)
+            await asyncio.sleep(20.0)
+        return await ask(task_uuid)
+
+    here.process.client.ask = slowly
+    both = ((bought_at, partial(left.buy, order, 3_000.0)), (0.0, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(at_once(*both)) == ["film", "film"]
+    assert hung
+    assert here.billed == 1
+
+
+def test_an_archive_that_fails_once_in_a_short_look_is_asked_again():
+    """Harsh seed 201393: the state showed nothing of what ran, and the archive's answer was lost."""
+    here, left, order = refused_once()
+    client, hung, hidden, lost = here.process.client, [], [], []
+    ask, details = client.ask, client.details
+
+    async def badly(task_uuid):
+        if task_uuid == order.uuid(2) and not hung:
+            hung.append(task_uuid)
+            await asyncio.sleep(10.0)
+        if task_uuid == order.uuid(1) and here.sends == 2 and not hidden:
+            hidden.append(task_uuid)
+            here.script(("getResponse", "empty_data"))
+        return await ask(task_uuid)
+
+    async def lose(task_uuid):
+        if task_uuid == order.uuid(1) and here.sends == 2 and not lost:
+            lost.append(task_uuid)
+            raise Uncertain("the connection broke")
+        return await details(task_uuid)
+
+    client.ask, client.details = badly, lose
+    both = ((5.0, partial(left.buy, order, 3_000.0)), (0.0, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(at_once(*both)) == ["film", "film"]
+    assert hidden
+    assert lost
+    assert here.billed == 1
+
+
 def in_doubt_beside_a_film(**service):
     """Tell of a second attempt in doubt here, and a film of the first, which a failure became."""
     script = (("job", "turns"), ("videoInference", None), ("videoInference", "reset_after"))
