@@ -276,8 +276,8 @@ class Purchase:
         return await see(task_uuid)
 
     def _is_called_failed(self, task_uuid: str, sighting: Sighting) -> bool:
-        if not any(failure.category not in REFUSALS for failure in sighting.failures):
-            return False
+        if all(failure.category in REFUSALS - {"unknown"} for failure in sighting.failures):
+            return False  # the archive may say so of what was only sent
         record = self.journal.get(task_uuid)
         return not (sighting.successes or sighting.pending) and (record is None or record.state is not State.FAILED)
 

@@ -16,7 +16,7 @@ from kling.nodes.runware.simulator.service import Answer, Service
 
 from world.cast import ASKED_FIRST, REFUSED, TURNS_THEN_REFUSED, ForgetfulService, at_once, elsewhere, rotate, story
 from world.process import Process
-from world.weather import ShyService
+from world.weather import DENYING, ShyService
 
 
 def test_what_another_machine_bought_under_the_next_key_is_found_where_it_was_only_prepared_under_the_last():
@@ -347,9 +347,10 @@ def test_an_attempt_in_doubt_that_arrived_after_all_brings_its_film_at_the_next_
     assert (here.sends, here.billed, len(here.films())) == (2, 2, 2)
 
 
+@pytest.mark.parametrize("word", sorted(DENYING))
 @pytest.mark.parametrize("asks", ["before the first send", "before the repeat"])
-def test_one_word_that_another_machines_attempt_has_failed_is_not_believed(asks):
-    """Harsh seed 100654: it ran, was called failed once, and another one was bought beside it."""
+def test_one_word_that_another_machines_attempt_has_failed_is_not_believed(asks, word):
+    """Harsh seeds 100654, 301748: it ran, was called failed once, and another one was bought beside it."""
     here, left, order = refused_once(("videoInference", "reset_before" if asks == "before the repeat" else None))
     ask, told = here.process.client.ask, []
 
@@ -357,7 +358,7 @@ def test_one_word_that_another_machines_attempt_has_failed_is_not_believed(asks)
         is_bought = bool(here.simulator.service.jobs[order.uuid(1)])
         if task_uuid == order.uuid(1) and is_bought and not told:
             told.append(task_uuid)
-            here.script(("getResponse", "error_row"))
+            here.script(("getResponse", word))
         return await ask(task_uuid)
 
     here.process.client.ask = told_wrongly
