@@ -163,7 +163,7 @@ async def _probe(purchase: Purchase, waits: tuple[float, ...]) -> _Seen:
             return seen
         seen.clean += sighting is not None and sighting.denies
     archived = await purchase.archived(task_uuid)
-    if archived is not None and (archived.successes or archived.pending or archived.conflict):
+    if archived is not None and archived.is_taken:
         purchase.accept("seen in the archive")
     seen.archive_clean = archived is not None and (archived.denies or _only_send_refused(purchase, archived))
     return seen

@@ -44,6 +44,7 @@ async def buy(purchase: Purchase) -> None:
         purchase.journal.put(purchase.record)
     purchase.journal.put_intent(purchase.record.intent, purchase.record.task_uuid)
     purchase.status.words = "asking the service"
+    await attempts.check_far(purchase)
     if await exists(purchase):
         return
     await spool(purchase, await upload(purchase))
@@ -61,8 +62,7 @@ async def exists(purchase: Purchase) -> bool:
     began = loop.time()
     await attempts.check_others(purchase)
     archived = await purchase.archived_or_unclear(task_uuid)
-    known = archived.successes or archived.pending or archived.conflict
-    known = known or (await purchase.ask_or_stop(task_uuid)).proves
+    known = archived.is_taken or (await purchase.ask_or_stop(task_uuid)).proves
     answers = attempts.Answers(purchase.seen_at_once, purchase.timing.look)
     for _ in range(LOOKS):
         if known or loop.time() - began <= purchase.timing.look:
@@ -71,7 +71,7 @@ async def exists(purchase: Purchase) -> bool:
         began = answers.oldest
     if known:
         purchase.accept(THERE_ALREADY)
-    return bool(known)
+    return known
 
 
 async def _is_shown(purchase: Purchase, ask: attempts.Ask) -> bool:

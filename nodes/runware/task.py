@@ -26,7 +26,7 @@ from .verdict import REFUSALS, Sighting, key_refused, look
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from .response import Row
+    from .response import Answer, Row
     from .settings import Settings
 
 
@@ -309,6 +309,25 @@ class Purchase:
         if archived.successes or (not has_failed and (archived.proves or archived.conflict)):
             return archived
         return sighting
+
+    async def taken_among(self, task_uuids: list[str]) -> list[str]:
+        """Ask about several in one request, for a moment: which the service has as results, finished or to come."""
+        client = self.client
+        states, archive = await asyncio.gather(
+            self._soon(client.ask, task_uuids), self._soon(client.details, task_uuids)
+        )
+
+        def is_taken(task_uuid: str) -> bool:
+            sighting = look(states, task_uuid) if states else Sighting()
+            archived = look(archive, task_uuid) if archive else Sighting()
+            return sighting.is_taken or (archived.is_taken and self._weighed(task_uuid, sighting, archived).is_taken)
+
+        return [each for each in task_uuids if is_taken(each)]
+
+    async def _soon(self, question: Callable[..., Awaitable[Answer]], task_uuids: list[str]) -> Answer | None:
+        with suppress(NotSent, Uncertain, asyncio.TimeoutError):
+            return await asyncio.wait_for(question(*task_uuids), self.timing.question)
+        return None
 
     @property
     def just_asked(self) -> bool:

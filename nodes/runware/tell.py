@@ -38,7 +38,7 @@ def held(record: Record, why: str, seconds: float | None) -> KlingError:
     later = "If my.runware.ai does not show it either, raise take to buy it anew, knowingly."
     if seconds is not None:
         minutes = max(1, round(seconds / 60))
-        later = f"From {minutes} min on, it is sent again by itself if the service has never seen it."
+        later = f"From {minutes} min on, it is sent again when you run the graph, if the service has never seen it."
         later += " Raise take only to buy another film knowingly."
     because = f": {why}" if why else ""
     return errors.SubmissionUncertain(

@@ -90,6 +90,11 @@ class Sighting:
         return bool(self.successes or self.pending or self.failures)
 
     @property
+    def is_taken(self) -> bool:
+        """Whether the service has it as a result, finished or to come."""
+        return bool(self.successes or self.pending or self.conflict)
+
+    @property
     def denies(self) -> bool:
         """Whether the service answered, whole and clear, without a trace of the task."""
         return not self.proves and not self.conflict and (self.empty or self.lost)

@@ -99,7 +99,10 @@ async def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
 
 
 async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) -> None:
-    """End the waiting for what will not come: the service says for a minute that it has no such task, or no file."""
+    """End the waiting for what will not come: the service says for a minute that it has no such task, or no file.
+
+    Or for what has come, by the archive alone.
+    """
     record, timing = purchase.record, purchase.timing
     if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
         if not record.films:
@@ -115,7 +118,7 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
     foreign = not purchase.has_its_key and not has_some
     over = not foreign and (lost or min(ages) >= timing.settle)
     if not (over or foreign):
-        return
+        watch.silent_since = None  # the archive may have it all; it is asked again when another minute showed nothing
     archived = await purchase.archived(record.task_uuid)
     if archived is None or (archived.pending and min(ages) < timing.settle):
         return

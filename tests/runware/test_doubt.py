@@ -81,7 +81,7 @@ def test_after_half_a_day_seeing_nothing_proves_nothing():
 
 
 def in_doubt_though_it_arrived():
-    before_and_after = [None] * 3 + ["503"] * 9
+    before_and_after = [None] * 4 + ["503"] * 9
     questions = [(channel, fault) for channel in ("getResponse", "getTaskDetails") for fault in before_and_after]
     story = Story(("videoInference", "lost_after"), *questions, window=0.0)
     assert story.buy().end == "SubmissionUncertain"

@@ -6,11 +6,13 @@ import asyncio
 from functools import partial
 
 import pytest
+from kling.nodes.runware.attempts import AHEAD, FAR
 from kling.nodes.runware.client import Uncertain
+from kling.nodes.runware.order import Timing
 from kling.nodes.runware.simulator import Fault
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import ASKED_FIRST, REFUSED, at_once, elsewhere, story
+from world.cast import ASKED_FIRST, REFUSED, ForgetfulService, at_once, elsewhere, story
 from world.weather import DENYING, ShyService
 
 
@@ -34,11 +36,11 @@ def hang(process, task_uuid, seconds, *, times=1, when=lambda: True):
     """Let questions about one attempt wait, the first so many of them; gives those that did."""
     ask, hung = process.client.ask, []
 
-    async def slowly(wanted):
+    async def slowly(wanted, *others):
         if wanted == task_uuid and len(hung) < times and when():
             hung.append(wanted)
             await asyncio.sleep(seconds)
-        return await ask(wanted)
+        return await ask(wanted, *others)
 
     process.client.ask = slowly
     return hung
@@ -106,12 +108,12 @@ def test_one_word_that_another_machines_attempt_has_failed_is_not_believed(asks,
     here, left, order = refused_once(("videoInference", "reset_before" if asks == "before the repeat" else None))
     ask, told = here.process.client.ask, []
 
-    async def told_wrongly(task_uuid):
+    async def told_wrongly(task_uuid, *others):
         is_bought = bool(here.simulator.service.jobs[order.uuid(1)])
         if task_uuid == order.uuid(1) and is_bought and not told:
             told.append(task_uuid)
             here.script(("getResponse", word))
-        return await ask(task_uuid)
+        return await ask(task_uuid, *others)
 
     here.process.client.ask = told_wrongly
     first = 0.0 if asks == "before the repeat" else 3.0
@@ -138,20 +140,20 @@ def test_an_archive_that_fails_once_in_a_short_look_is_asked_again():
     client, hung, hidden, lost = here.process.client, [], [], []
     ask, details = client.ask, client.details
 
-    async def badly(task_uuid):
+    async def badly(task_uuid, *others):
         if task_uuid == order.uuid(2) and not hung:
             hung.append(task_uuid)
             await asyncio.sleep(10.0)
         if task_uuid == order.uuid(1) and here.sends == 2 and not hidden:
             hidden.append(task_uuid)
             here.script(("getResponse", "empty_data"))
-        return await ask(task_uuid)
+        return await ask(task_uuid, *others)
 
-    async def lose(task_uuid):
+    async def lose(task_uuid, *others):
         if task_uuid == order.uuid(1) and here.sends == 2 and not lost:
             lost.append(task_uuid)
             raise Uncertain("the connection broke")
-        return await details(task_uuid)
+        return await details(task_uuid, *others)
 
     client.ask, client.details = badly, lose
     both = ((5.0, partial(left.buy, order, 3_000.0)), (0.0, partial(here.process.buy, order, 3_000.0)))
@@ -235,14 +237,14 @@ def test_a_late_answer_that_nobody_waits_for_makes_no_other_look_young():
     ask, failing, hanging = left.client.ask, [3], [1]
     sent, begun = on_a_slow_line(left, 8.0)
 
-    async def badly(task_uuid):
+    async def badly(task_uuid, *others):
         if task_uuid == order.uuid(3) and len(sent) == 1 and failing[0]:
             failing[0] -= 1
             raise Uncertain("the connection broke")
         if task_uuid == order.uuid(2) and len(sent) == 1 and hanging[0]:
             hanging[0] -= 1
             await asyncio.sleep(13.0)
-        return await ask(task_uuid)
+        return await ask(task_uuid, *others)
 
     async def buy_meanwhile():
         await begun.wait()
@@ -261,3 +263,65 @@ def test_another_machines_purchase_is_seen_before_the_last_bytes_of_a_repeat_lea
     assert len(sent) == 2
     assert ends == ["film", "film"]
     assert here.billed == 1
+
+
+def refused_before_it_bought(times, *, kind=Service, **service):
+    """Tell of a machine that was refused so often and then bought; gives the story at another, without a history."""
+    here = story(*[("videoInference", REFUSED)] * times, kind=kind, **service)
+    assert [here.buy().end for _ in range(times)] == ["InsufficientCreditsError"] * times
+    assert here.buy().end == "film"
+    elsewhere(here)
+    return here
+
+
+@pytest.mark.parametrize("refusals", [AHEAD, AHEAD + 1, FAR])
+@pytest.mark.parametrize("kind", [Service, ForgetfulService])
+def test_what_a_machine_bought_after_many_refusals_is_found_without_a_history(refusals, kind):
+    """Who runs without credits again and again is ahead by more attempts than are asked about one by one."""
+    here = refused_before_it_bought(refusals, kind=kind)
+    here.wait(1_200.0)
+    outcome = here.buy()
+    assert outcome.end == "film", outcome.error
+    assert (outcome.record.attempt, outcome.record.task_uuid) == (refusals, here.order().uuid(refusals))
+    assert (here.sends, here.billed) == (refusals + 1, 1)
+    assert here.buy().record.task_uuid == outcome.record.task_uuid
+
+
+def test_what_another_machine_still_renders_after_many_refusals_is_waited_for():
+    here = story(*[("videoInference", REFUSED)] * 5, latency=100.0)
+    assert [here.buy().end for _ in range(5)] == ["InsufficientCreditsError"] * 5
+    left, order = elsewhere(here), here.order()
+    both = ((0.0, partial(left.buy, order, 3_000.0)), (30.0, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(at_once(*both)) == ["film", "film"]
+    assert (here.sends, here.billed) == (6, 1)
+
+
+def test_the_attempts_far_ahead_are_asked_about_in_one_request_before_a_purchase():
+    here = story()
+    assert here.buy().end == "film"
+    batches = [each for each in here.simulator.requests if len(each.tasks) > 1]
+    assert sorted(each.channel for each in batches) == ["getResponse", "getTaskDetails"]
+    names = [here.order().uuid(attempt) for attempt in range(AHEAD + 1, FAR + 1)]
+    assert [[task["taskUUID"] for task in each.tasks] for each in batches] == [names] * 2
+    assert here.buy().end == "film"
+    assert len([each for each in here.simulator.requests if len(each.tasks) > 1]) == 2
+
+
+@pytest.mark.parametrize("fault", ["503", "hang", "html", "truncated", "refused", "429", "foreign_uuid"])
+def test_a_service_that_takes_no_batch_of_questions_stops_no_purchase(fault):
+    here = story(("getResponse", fault), ("getTaskDetails", fault))
+    assert here.buy().end == "film"
+    took = here.loop.time()
+    assert (here.sends, here.billed) == (1, 1)
+    plain = story()
+    plain.buy()
+    assert took <= plain.loop.time() + Timing().question
+
+
+def test_a_failed_attempt_far_ahead_is_not_waited_for():
+    here = story(*[("videoInference", REFUSED)] * 4, ("job", "moderated"))
+    assert [here.buy().end for _ in range(5)] == ["InsufficientCreditsError"] * 4 + ["TaskFailed"]
+    elsewhere(here)
+    outcome = here.buy()
+    assert (outcome.end, outcome.record.attempt) == ("film", 0)
+    assert (here.sends, here.billed) == (6, 1)

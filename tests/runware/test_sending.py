@@ -120,11 +120,11 @@ def test_what_another_machine_bought_during_a_slow_look_is_found_by_the_next(sec
     left = elsewhere(here)
     ask, slow = left.client.ask, []
 
-    async def slowly(task_uuid):
+    async def slowly(task_uuid, *others):
         if task_uuid == order.uuid(2) and not slow:
             slow.append(task_uuid)
             await asyncio.sleep(seconds)
-        return await ask(task_uuid)
+        return await ask(task_uuid, *others)
 
     left.client.ask = slowly
     ends = here.run(
@@ -151,11 +151,11 @@ def test_an_archives_answer_that_grew_old_is_asked_for_anew():
     here.process.volume.put(REFERENCE, REFERENCE_BYTES)
     ask, slow = here.process.client.ask, []
 
-    async def slowly(task_uuid):
+    async def slowly(task_uuid, *others):
         if task_uuid == order.uuid(0) and not slow:
             slow.append(task_uuid)
             await asyncio.sleep(59.0)
-        return await ask(task_uuid)
+        return await ask(task_uuid, *others)
 
     here.process.client.ask = slowly
     both = at_once((1.0, partial(left.buy, order, 3_000.0)), (0.0, partial(here.process.buy, order, 3_000.0)))
@@ -186,9 +186,9 @@ def test_a_short_look_comes_after_a_long_one(seconds):
     left = elsewhere(here)
     details = left.client.details
 
-    async def slowly(task_uuid):
+    async def slowly(task_uuid, *others):
         await asyncio.sleep(15.0)
-        return await details(task_uuid)
+        return await details(task_uuid, *others)
 
     left.client.details = slowly
     both = at_once((0.0, partial(left.buy, order, 3_000.0)), (seconds, partial(here.process.buy, order, 3_000.0)))

@@ -152,7 +152,7 @@ def test_a_result_the_service_forgot_is_told_as_expired():
 
 
 def test_who_goes_before_anything_was_sent_buys_nothing():
-    story = Story(("getResponse", "hang"))
+    story = Story(*[("getResponse", "hang")] * 2)
     assert story.buy(patience=5.0).end == "given up unsent"
     story.wait(100)
     assert story.sends == 0

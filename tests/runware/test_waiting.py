@@ -10,7 +10,7 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import ASKED_FIRST, THREE, Told, given, rotate, told
+from world.cast import ASKED_FIRST, THREE, ForgetfulService, Told, elsewhere, given, rotate, story, told
 from world.disk import Volume
 from world.orders import Kind
 from world.process import Process
@@ -112,6 +112,18 @@ def test_a_failure_that_became_a_film_by_the_archive_alone_is_given():
     here.wait(600)
     assert given(here.buy()) == 1
     assert given(here.collect(here.order().uuid(0))) == 1
+    assert (here.sends, here.billed) == (1, 1)
+
+
+def test_a_film_that_the_archive_alone_shows_is_not_waited_for_like_a_render():
+    """It was bought by another machine; the state shows nothing of it any more, and an hour went by."""
+    here = story(kind=ForgetfulService)
+    assert here.buy().end == "film"
+    here.wait(1_200.0)
+    elsewhere(here)
+    began = here.loop.time()
+    assert here.buy().end == "film"
+    assert here.loop.time() - began < 120.0
     assert (here.sends, here.billed) == (1, 1)
 
 

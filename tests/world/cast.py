@@ -17,8 +17,8 @@ THREE = Kind(results=3)
 REFUSED = {"kind": "status", "status": 402}
 TURNS_THEN_REFUSED = (("job", "turns"), ("videoInference", None), ("videoInference", REFUSED))
 """A failure that will become a film, and a second attempt that is refused."""
-ASKED_FIRST = (*[("getResponse", None)] * 3, *[("getTaskDetails", None)] * 3)
-"""The free questions before a first send: this attempt, and two later ones that another machine may have made."""
+ASKED_FIRST = (*[("getResponse", None)] * 4, *[("getTaskDetails", None)] * 4)
+"""The free questions before a first send: this attempt, two later ones that another machine may have made, the rest."""
 
 
 def story(*script, kind=Service, **service):

@@ -298,8 +298,8 @@ class World:
 
     def note_answer(self, process: Process, body: bytes) -> None:
         """Remember who was told when of a task."""
-        told = self.answers.setdefault(json.loads(body)[0]["taskUUID"], [])
-        told.append((self.loop.time(), process.volume))
+        for task in json.loads(body):
+            self.answers.setdefault(task["taskUUID"], []).append((self.loop.time(), process.volume))
 
     def _check_end(self, outcome: Outcome, spent: float, patience: float) -> None:
         if spent > patience + 1.0:
