@@ -30,12 +30,12 @@ def test_two_machines_that_are_refused_often_pay_once(first):
     assert seen["end: InsufficientCreditsError"] > PART / 10
 
 
-@pytest.mark.parametrize("seed", [4_140_672])
-def test_two_machines_that_bought_blindly_are_told_apart_from_a_mistake(seed, monkeypatch):
+def test_two_machines_that_bought_blindly_are_told_apart_from_a_mistake(monkeypatch):
     """One was refused on one of them, and neither could see the other's: docs/money-safety.md, "Not covered"."""
-    assert not chunk(seed, 1)[2]
+    harsh_seed = 60_357
+    assert not chunk(harsh_seed, 1, harsh=True)[2]
     monkeypatch.setattr(world.World, "note_answer", lambda *_: None)
-    assert "2 attempts at one purchase" in chunk(seed, 1)[2][0][1]
+    assert "2 attempts at one purchase" in chunk(harsh_seed, 1, harsh=True)[2][0][1]
 
 
 def test_a_world_is_the_same_every_time():
