@@ -9,6 +9,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 Category = Literal[
@@ -25,6 +26,10 @@ Category = Literal[
     "unknown",
 ]
 MESSAGE_CHARACTERS = 300
+TAG = re.compile(r"<[^>]{0,200}>")
+ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", re.IGNORECASE)
+BEARER = re.compile(r"bearer\s+\S+", re.IGNORECASE)
+ENCODED = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
 HTTP_BAD_REQUEST = 400
 HTTP_REQUEST_TIMEOUT = 408
@@ -90,7 +95,7 @@ class Failure:
     task_type: str = ""
     allowed: str = ""
 
-    @property
+    @cached_property
     def category(self) -> Category:
         """What kind of error the code stands for, judged loosely as the codes are not stable."""
         return categorize(self.code, self.message)
@@ -178,11 +183,12 @@ def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
 
     An address can hold a secret anywhere: in its user, its path or its query.
     """
-    text = re.sub(r"<[^>]{0,200}>", " ", text)
-    text = re.sub(r"(?i)([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", _host_alone, text)
-    text = re.sub(r"(?i)bearer\s+\S+", "Bearer ...", text)
-    text = re.sub(r"[A-Za-z0-9+/=]{120,}", "...", text)
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = TAG.sub(" ", text)
+    text = ADDRESS.sub(_host_alone, text)
+    text = BEARER.sub("Bearer ...", text)
+    text = ENCODED.sub("...", text)
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 3] + "..."
 
