@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST = 1_000
 AHEAD = 2
 """Only the counter of refusals and failures can differ between two machines, and by little."""
-FAR = 20
+FAR = 12
 """By so many one may differ that was refused again and again (without credits, say) before it bought."""
 AT_ONCE = 4
 """Attempts asked about at the same time: many at once could be more than the service takes."""
@@ -150,17 +150,21 @@ async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:
         raise CameTrue(_found(purchase, names, min(taken)))
 
 
-async def check_far(purchase: Purchase) -> None:
-    """Ask once, in a request for all, whether one further ahead than `AHEAD` was bought: no race, but a machine before.
+async def shown_afar(purchase: Purchase) -> list[str]:
+    """Ask in one request which attempts further ahead than `AHEAD` seem to be bought: no race, but a machine before.
 
-    A batch of questions is no more than inferred from the service's documents: what it leaves unclear stops nothing.
-    Raises CameTrue.
+    That a request may hold several questions is inferred from the service's documents: this stops nothing by itself.
     """
     names, own = _around(purchase, purchase.record, FAR)
-    start = own + 1 + AHEAD
-    taken = await purchase.taken_among(names[start:])
+    return await purchase.shown_among(names[own + 1 + AHEAD :])
+
+
+async def check_afar(purchase: Purchase, shown: list[str]) -> None:
+    """Ask about each that was shown afar by itself. Raises CameTrue."""
+    names, _ = _around(purchase, purchase.record, FAR)
+    taken = await _taken(shown, purchase.seen)
     if taken:
-        raise CameTrue(_found(purchase, names, names.index(taken[0], start)))
+        raise CameTrue(_found(purchase, names, names.index(shown[taken[0]])))
 
 
 def check_taken(purchase: Purchase) -> None:
@@ -184,7 +188,7 @@ def _newest(purchase: Purchase) -> Record | None:
     if last is not None and not last.updated_at:  # it stands for a record that is lost, and does not say which
         last.attempt = next((n for n in range(MOST) if order.uuid(n) == last.task_uuid), last.attempt)
     attempt, missing = last.attempt + 1 if last else 0, 0
-    while missing <= AHEAD and attempt < MOST:  # one may have been collected here whose forerunners were made elsewhere
+    while missing <= FAR and attempt < MOST:  # one may be known here whose forerunners were made elsewhere
         record = journal.get(order.uuid(attempt))
         missing = missing + 1 if record is None else 0
         if record is not None:

@@ -44,9 +44,10 @@ async def buy(purchase: Purchase) -> None:
         purchase.journal.put(purchase.record)
     purchase.journal.put_intent(purchase.record.intent, purchase.record.task_uuid)
     purchase.status.words = "asking the service"
-    await attempts.check_far(purchase)
+    afar = await attempts.shown_afar(purchase)
     if await exists(purchase):
         return
+    await attempts.check_afar(purchase, afar)
     await spool(purchase, await upload(purchase))
     await _send_first(purchase)
 

@@ -21,12 +21,12 @@ from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .order import Order, Status, Timing
 from .record import ENDED_BADLY, NEVER_BILLED, UNSENT, Film, Record, State
-from .verdict import REFUSALS, Sighting, key_refused, look
+from .verdict import PASSING, REFUSALS, Sighting, key_refused, look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from .response import Answer, Row
+    from .response import Row
     from .settings import Settings
 
 
@@ -310,24 +310,19 @@ class Purchase:
             return archived
         return sighting
 
-    async def taken_among(self, task_uuids: list[str]) -> list[str]:
-        """Ask about several in one request, for a moment: which the service has as results, finished or to come."""
-        client = self.client
-        states, archive = await asyncio.gather(
-            self._soon(client.ask, task_uuids), self._soon(client.details, task_uuids)
-        )
+    async def shown_among(self, task_uuids: list[str]) -> list[str]:
+        """Ask about several in one request, for a moment: which seem to be results, finished or to come.
 
-        def is_taken(task_uuid: str) -> bool:
-            sighting = look(states, task_uuid) if states else Sighting()
-            archived = look(archive, task_uuid) if archive else Sighting()
-            return sighting.is_taken or (archived.is_taken and self._weighed(task_uuid, sighting, archived).is_taken)
-
-        return [each for each in task_uuids if is_taken(each)]
-
-    async def _soon(self, question: Callable[..., Awaitable[Answer]], task_uuids: list[str]) -> Answer | None:
+        The archive is not asked by a service that is slow, out of reach or busy.
+        """
+        shown: set[str] = set()
         with suppress(NotSent, Uncertain, asyncio.TimeoutError):
-            return await asyncio.wait_for(question(*task_uuids), self.timing.question)
-        return None
+            for question in (self.client.ask, self.client.details):
+                answer = await asyncio.wait_for(question(*task_uuids), self.timing.question)
+                shown.update(each for each in task_uuids if look(answer, each).is_taken)
+                if answer.status in PASSING:
+                    break
+        return [each for each in task_uuids if each in shown]
 
     @property
     def just_asked(self) -> bool:

@@ -128,7 +128,7 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
         lost=bool(lost) and not successes and not pending,
         trouble=others[0] if others and not rows and not ended else None,
         empty=answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not answer.rows,
-        conflict=any(failure.category == "conflict" for failure in failures),
+        conflict=any(each.category == "conflict" and each.task_type not in QUESTIONS for each in failures),
     )
 
 

@@ -56,9 +56,14 @@ def _pause(purchase: Purchase, watch: Watch) -> float:
 def _count_found(purchase: Purchase, sighting: Sighting) -> None:
     """Learn how many results a purchase has that this machine has no record of."""
     record = purchase.record
-    if purchase.order is None and not record.request:
+    if not _knows_its_number(purchase):
         shown = len(sighting.successes) + sighting.pending + len(sighting.failures)
         record.number_results = max(record.number_results, shown, len(record.films))
+
+
+def _knows_its_number(purchase: Purchase) -> bool:
+    """Whether it is known how many results were ordered: not of a purchase that was found by its UUID alone."""
+    return purchase.order is not None or bool(purchase.record.request)
 
 
 def _all_known(purchase: Purchase, sighting: Sighting, watch: Watch) -> bool:
@@ -118,6 +123,8 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
     foreign = not purchase.has_its_key and not has_some
     over = not foreign and (lost or min(ages) >= timing.settle)
     if not (over or foreign):
+        if not _knows_its_number(purchase):
+            return
         watch.silent_since = None  # the archive may have it all; it is asked again when another minute showed nothing
     archived = await purchase.archived(record.task_uuid)
     if archived is None or (archived.pending and min(ages) < timing.settle):

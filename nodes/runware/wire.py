@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from .attempts import AHEAD
+from .attempts import FAR
 from .client import Client, hide_from_logs
 from .errors import NOT_BILLED, KlingError
 from .files import Disk
@@ -148,7 +148,7 @@ class Wire:
         """
         journal = self.journal(account)
         newest = journal.newest_attempt(order.intent)
-        names = [*(newest.earlier if newest else ()), *(order.uuid(attempt) for attempt in range(AHEAD + 1))]
+        names = [*(newest.earlier if newest else ()), *(order.uuid(attempt) for attempt in range(FAR + 1))]
         known = [newest, *map(journal.get, names)]
         return any(each is not None and each.state in TAKEN | UNCLEAR for each in known)
 

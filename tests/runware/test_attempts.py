@@ -99,12 +99,14 @@ def test_an_archive_that_fails_once_is_asked_again_before_another_machine_buys()
     assert here.buy().end == "film"
     here.wait(3_600)
     elsewhere(here)
-    here.script(*[("getTaskDetails", None)] * 2, ("getTaskDetails", "503"))
+    here.script(*[("getTaskDetails", None)] * 3, ("getTaskDetails", "503"))
     here.buy()
     assert (here.sends, here.billed) == (1, 1)
+    faulty = [each for each in here.simulator.requests if each.fault]
+    assert [each.tasks[0]["taskUUID"] for each in faulty] == [here.order().uuid(0)]
 
 
-@pytest.mark.parametrize("answered", [0, 1, 2])
+@pytest.mark.parametrize("answered", [0, 1, 2, 3])
 def test_an_archive_that_fails_once_is_asked_again_about_an_earlier_attempt(answered):
     here = story(*TURNS_THEN_REFUSED, kind=ForgetfulService, latency=400.0)
     assert [here.buy().end for _ in range(2)] == ["TaskFailed", "InsufficientCreditsError"]

@@ -9,7 +9,7 @@ import pytest
 from kling.nodes.runware.attempts import AHEAD, FAR
 from kling.nodes.runware.client import Uncertain
 from kling.nodes.runware.order import Timing
-from kling.nodes.runware.simulator import Fault
+from kling.nodes.runware.simulator import Fault, exchange
 from kling.nodes.runware.simulator.service import Answer, Service
 
 from world.cast import ASKED_FIRST, REFUSED, ForgetfulService, at_once, elsewhere, story
@@ -303,25 +303,104 @@ def test_the_attempts_far_ahead_are_asked_about_in_one_request_before_a_purchase
     assert sorted(each.channel for each in batches) == ["getResponse", "getTaskDetails"]
     names = [here.order().uuid(attempt) for attempt in range(AHEAD + 1, FAR + 1)]
     assert [[task["taskUUID"] for task in each.tasks] for each in batches] == [names] * 2
+    assert len(names) == FAR - AHEAD
     assert here.buy().end == "film"
     assert len([each for each in here.simulator.requests if len(each.tasks) > 1]) == 2
 
 
-@pytest.mark.parametrize("fault", ["503", "hang", "html", "truncated", "refused", "429", "foreign_uuid"])
-def test_a_service_that_takes_no_batch_of_questions_stops_no_purchase(fault):
-    here = story(("getResponse", fault), ("getTaskDetails", fault))
+@pytest.mark.parametrize("channel", ["getResponse", "getTaskDetails"])
+@pytest.mark.parametrize("fault", ["503", "hang", "html", "truncated", "refused", "429", "402", "null_data"])
+def test_a_service_that_takes_no_batch_of_questions_stops_no_purchase(fault, channel):
+    here, plain = story((channel, fault)), story()
     assert here.buy().end == "film"
-    took = here.loop.time()
     assert (here.sends, here.billed) == (1, 1)
-    plain = story()
     plain.buy()
-    assert took <= plain.loop.time() + Timing().question
+    assert here.loop.time() <= plain.loop.time() + Timing().question
 
 
-def test_a_failed_attempt_far_ahead_is_not_waited_for():
-    here = story(*[("videoInference", REFUSED)] * 4, ("job", "moderated"))
+def test_a_refusal_of_several_questions_is_not_taken_for_a_purchase(monkeypatch):
+    """It names each UUID, and a code of conflict; nothing of the kind was ever sent."""
+
+    def answer_tasks(service, request, tasks, now):
+        if len(tasks) > 1:
+            rows = [{**task, "code": "conflictTaskUUID", "message": "One question in a request."} for task in tasks]
+            return exchange.json_reply(400, {"errors": rows})
+        return one_by_one(service, request, tasks, now)
+
+    one_by_one = exchange.answer_tasks
+    monkeypatch.setattr(exchange, "answer_tasks", answer_tasks)
+    here = story()
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (1, 1)
+
+
+def test_a_busy_service_is_not_asked_for_its_archive_of_attempts_far_ahead():
+    here = story(("getResponse", "429"))
+    here.buy()
+    assert [each.channel for each in here.simulator.requests if len(each.tasks) > 1] == ["getResponse"]
+
+
+@pytest.mark.parametrize("fault", [None, "empty_data", "503"])
+def test_what_the_state_or_the_archive_alone_shows_far_ahead_is_found(fault):
+    here = refused_before_it_bought(5)
+    here.script(("getResponse", fault), ("getTaskDetails", None if fault else "503"))
+    assert here.buy().record.attempt == 5
+    assert (here.sends, here.billed) == (6, 1)
+
+
+def acknowledged_for_ever(service, task, now):
+    """Answer as an archive that keeps of each task that it was accepted once."""
+    answer = Service._details(service, task, now)
+    accepted = {"taskType": "videoInference", "taskUUID": task["taskUUID"]}
+    return Answer([{**row, "response": {"data": [accepted]}} for row in answer.data], answer.errors, answer.status)
+
+
+@pytest.mark.parametrize("fault", [None, "503"])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_failed_attempt_far_ahead_is_not_waited_for(kept, fault):
+    class Keeping(Service):
+        _details = acknowledged_for_ever if kept else Service._details
+
+    here = story(*[("videoInference", REFUSED)] * 4, ("job", "moderated"), kind=Keeping)
     assert [here.buy().end for _ in range(5)] == ["InsufficientCreditsError"] * 4 + ["TaskFailed"]
     elsewhere(here)
+    here.script(("getResponse", fault))
     outcome = here.buy()
     assert (outcome.end, outcome.record.attempt) == ("film", 0)
     assert (here.sends, here.billed) == (6, 1)
+
+
+@pytest.mark.parametrize("fate", ["never", "fail"])
+def test_a_film_nearby_is_given_rather_than_what_is_still_rendered_far_ahead(fate):
+    fates = [("job", "turns"), ("job", fate)]
+    sends = [("videoInference", None), *[("videoInference", REFUSED)] * 3, ("videoInference", None)]
+    here = story(*fates, *sends, latency=300.0)
+    assert [here.buy().end for _ in range(4)] == ["TaskFailed", *["InsufficientCreditsError"] * 3]
+    assert here.buy(patience=20.0).end == "left"
+    here.wait(320.0 - here.loop.time())
+    elsewhere(here)
+    outcome = here.buy()
+    assert (outcome.end, outcome.record.attempt) == ("film", 0)
+    assert here.sends == 5
+
+
+def test_of_two_films_far_ahead_the_first_is_given():
+    fates = [("job", "turns"), ("job", None)]
+    here = story(*fates, *[("videoInference", REFUSED)] * 3, latency=100.0)
+    ends = ["InsufficientCreditsError"] * 3 + ["TaskFailed", "film"]
+    assert [here.buy().end for _ in range(5)] == ends
+    here.wait(200.0)
+    elsewhere(here)
+    assert here.buy().record.attempt == 3
+    assert here.sends == 5
+
+
+def test_what_was_found_far_ahead_is_found_again_without_its_index():
+    here = refused_before_it_bought(FAR, retention=50_000.0)
+    assert here.buy().record.attempt == FAR
+    here.wait(100_000.0)
+    for path in here.process.volume.below("intents"):
+        here.process.volume.drop(path)
+    outcome = here.buy()
+    assert (outcome.end, outcome.record.attempt) == ("film", FAR)
+    assert (here.sends, here.billed) == (FAR + 1, 1)

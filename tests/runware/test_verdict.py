@@ -147,6 +147,8 @@ def test_an_error_about_the_question_is_none_about_the_task():
 def test_a_conflict_in_the_archive_is_told():
     assert look(answer(error("conflictTaskUUID")), UUID).conflict
     assert not look(answer(error("unauthorized"), 401), UUID).conflict
+    for question in ("getResponse", "getTaskDetails"):  # the question was refused, not a copy of the task
+        assert not look(answer(error("conflictTaskUUID", taskType=question), 400), UUID).conflict
 
 
 def test_failures_are_told_in_the_service_s_words_else_by_their_code():

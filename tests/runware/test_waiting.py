@@ -15,6 +15,7 @@ from world.disk import Volume
 from world.orders import Kind
 from world.process import Process
 from world.story import KEY, Story
+from world.weather import ShyService
 
 
 def test_a_failure_that_becomes_a_film_within_its_patience_is_a_film():
@@ -125,6 +126,40 @@ def test_a_film_that_the_archive_alone_shows_is_not_waited_for_like_a_render():
     assert here.buy().end == "film"
     assert here.loop.time() - began < 120.0
     assert (here.sends, here.billed) == (1, 1)
+
+
+class OneByOne(Told):
+    """Shows nothing of what it has, and in its archive each result when it is ready."""
+
+    def said(self, job, _now):
+        return Answer() if job else None
+
+    def _details(self, task, now):
+        answer, job = super()._details(task, now), self._job(task)
+        ready = [dict(row) for row in job.films[: int((now - job.at) // 200)]] if job else []
+        accepted = [{"taskType": "videoInference", "taskUUID": task["taskUUID"]}]
+        return Answer([{**row, "response": {"data": ready or accepted}} for row in answer.data])
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["bought", "collected by its UUID alone"])
+def test_all_films_come_though_the_archive_alone_shows_one_after_the_other(ordered):
+    """How many were ordered is not known of what is collected elsewhere."""
+    here = told(OneByOne, latency=200.0)
+    assert here.buy(THREE, patience=100.0).end == "left"
+    task_uuid = here.order(THREE).uuid(0)
+    if not ordered:
+        elsewhere(here)
+    here.wait(150.0)
+    outcome = here.buy(THREE) if ordered else here.collect(task_uuid, patience=10_000.0)
+    assert given(outcome) == 3
+    assert outcome.record.billed == pytest.approx(1.26)
+
+
+def test_an_archive_is_asked_once_a_minute_while_the_state_shows_nothing():
+    here = Story(latency=1_000.0)
+    here.simulator.service.__class__ = ShyService
+    assert here.buy().end == "film"
+    assert 10 <= here.asked("getTaskDetails") <= 25
 
 
 def test_an_answer_that_goes_backwards_does_not_add_to_what_was_ordered():

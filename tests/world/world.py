@@ -17,7 +17,7 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from kling.nodes.runware.attempts import AHEAD
+from kling.nodes.runware.attempts import AHEAD, FAR
 from kling.nodes.runware.journal import midnight
 from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import ENDED_BADLY, State
@@ -44,6 +44,8 @@ CALLED_FAILED = 3
 """So many answers that call a task failed, over half a minute, are believed."""
 FIT_TO_SEND_BY = Timing.fresh + Timing.look
 """Seconds for which an answer that showed nothing is believed."""
+AFAR_ASKED_BY = 3_600.0
+"""Seconds before a send in which its press must have asked about the attempts far ahead."""
 LONGEST = 2 * Timing.watch
 """Seconds after which no purchase runs any more."""
 HISTORY = json.dumps({"klingai:kling-video@3-standard 5": [40, 45, 55, 60, 90, 120]}).encode()
@@ -398,7 +400,7 @@ class World:
         """Whether the service called each of these failed, answer after answer, and made a film of it after all."""
         jobs = self.simulator.service.jobs
         called = Counter(
-            task.get("taskUUID") for each in self.simulator.requests if each.fault in DENYING for task in each.tasks
+            task.get("taskUUID") for each in self.simulator.requests if each.fault in DENYING for task in each.tasks[:1]
         )
         turned = {each for each in task_uuids if any(job.fate and job.fate.kind == "turns" for job in jobs[each])}
         return all(each in turned or called[each] >= CALLED_FAILED for each in task_uuids)
@@ -406,9 +408,9 @@ class World:
     def _bought_blindly(self, task_uuids: list[str]) -> bool:
         """Whether two machines with separate journals bought two attempts, and the later one had asked for the other.
 
-        Its answer must have been young, and no older than its last send; the other's bytes arrived after it. Or the
-        other lay further ahead than is asked for. The names differ where one was refused on one machine, and so the
-        service cannot tell: "Not covered" in docs/money-safety.md.
+        Its answer must have been young, and no older than its last send; the other's bytes arrived after it. Where the
+        other lay far ahead, one request in time is enough, and further than that nothing is asked. The names differ
+        where one was refused on one machine, and so the service cannot tell: "Not covered" in docs/money-safety.md.
         """
         if len(task_uuids) != 2:
             return False
@@ -418,12 +420,22 @@ class World:
         if earlier.machine is later.machine:
             return False
         if earlier.attempt - later.attempt > AHEAD:
-            return True
+            return earlier.attempt - later.attempt > FAR or self._came_too_late_afar(earlier, later, arrived)
         sends = (each for each in self.sends[later.task_uuid] if each.machine is later.machine)
         before = [each.at for each in sends if each.at < later.at]
         since = max([later.at - FIT_TO_SEND_BY, *before])
         told = [moment for moment, machine in self.answers.get(earlier.task_uuid, ()) if machine is later.machine]
         return any(since <= moment <= min(later.at, arrived) for moment in told)
+
+    def _came_too_late_afar(self, earlier: Sent, later: Sent, arrived: float) -> bool:
+        """Whether an attempt far ahead was asked about among others, and nothing was heard of it after it arrived."""
+        asked = any(
+            len(each.tasks) > 1 and later.at - AFAR_ASKED_BY <= each.at <= later.at
+            for each in self.simulator.requests
+            if any(task.get("taskUUID") == earlier.task_uuid for task in each.tasks)
+        )
+        told = self.answers.get(earlier.task_uuid, ())
+        return asked and not any(machine is later.machine and arrived < moment <= later.at for moment, machine in told)
 
     def _send_of(self, job: Job) -> Sent:
         """Find the send that a job was made of; one that arrived late was the last before it."""
