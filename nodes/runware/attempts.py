@@ -161,9 +161,9 @@ async def shown_afar(purchase: Purchase) -> list[str]:
 
 async def check_afar(purchase: Purchase, shown: list[str]) -> None:
     """Ask about each that was shown afar by itself. Raises CameTrue."""
-    names, _ = _around(purchase, purchase.record, FAR)
     taken = await _taken(shown, purchase.seen)
     if taken:
+        names, _ = _around(purchase, purchase.record, FAR)
         raise CameTrue(_found(purchase, names, names.index(shown[taken[0]])))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import identity
@@ -82,12 +83,15 @@ class Order:
     clips: tuple[Clip, ...] = field(repr=False)
     body: Callable[[str, Mapping[str, str]], Iterator[bytes]] = field(repr=False)
     """Gives the bytes to send, from the task UUID and the mediaUUIDs of `clips`."""
+    _uuids: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def uuid(self, attempt: int) -> str:
         """The task UUID of one attempt."""
-        return identity.task_uuid(self.key, self.canonical, self.take, attempt)
+        if attempt not in self._uuids:
+            self._uuids[attempt] = identity.task_uuid(self.key, self.canonical, self.take, attempt)
+        return self._uuids[attempt]
 
-    @property
+    @cached_property
     def intent(self) -> str:
         """The purchase's name, whatever the key and the attempt."""
         return identity.intent(self.canonical, self.take)
