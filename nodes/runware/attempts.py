@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import tell
+from .client import Late, within
 from .errors import KlingError
 from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
 
@@ -116,8 +117,8 @@ async def _arrived_after_all(purchase: Purchase, record: Record) -> bool:
     timing = purchase.timing
     if purchase.journal.clock() - (record.last_sent_at or 0.0) > timing.settle_latest:
         return False
-    with suppress(KlingError, asyncio.TimeoutError):
-        return bool((await asyncio.wait_for(purchase.seen_at_once(record.task_uuid), timing.question)).successes)
+    with suppress(KlingError, Late):
+        return bool((await within(timing.question, purchase.seen_at_once(record.task_uuid))).successes)
     return False
 
 
@@ -165,6 +166,8 @@ async def check_afar(purchase: Purchase, shown: list[str]) -> None:
     if taken:
         names, _ = _around(purchase, purchase.record, FAR)
         raise CameTrue(_found(purchase, names, names.index(shown[taken[0]])))
+    if shown:
+        purchase.age_answers()  # those about the attempts nearby have grown old meanwhile
 
 
 def check_taken(purchase: Purchase) -> None:
@@ -188,11 +191,14 @@ def _newest(purchase: Purchase) -> Record | None:
     if last is not None and not last.updated_at:  # it stands for a record that is lost, and does not say which
         last.attempt = next((n for n in range(MOST) if order.uuid(n) == last.task_uuid), last.attempt)
     attempt, missing = last.attempt + 1 if last else 0, 0
-    while missing <= FAR and attempt < MOST:  # one may be known here whose forerunners were made elsewhere
-        record = journal.get(order.uuid(attempt))
+    while missing <= (AHEAD if last and last.state in UNCLEAR else FAR) and attempt < MOST:
+        record = journal.get(order.uuid(attempt))  # one may be known here whose forerunners were made elsewhere
         missing = missing + 1 if record is None else 0
         if record is not None:
             record.attempt = attempt
+            if last and not record.earlier:  # collected by its UUID alone; the key may have been changed since the last
+                between = [order.uuid(each) for each in range(last.attempt + 1, attempt)]
+                record.earlier = [*names_before(order, last), last.task_uuid, *between]
             last = record
         attempt += 1
     return last

@@ -64,6 +64,10 @@ SECRET_LOGGERS = (
 T = TypeVar("T")
 
 
+class Late(Exception):
+    """Something was not done within its time."""
+
+
 class Uncertain(Exception):
     """The request may have arrived, and no whole answer came back."""
 
@@ -188,7 +192,10 @@ class Client:
         timeout = httpx.Timeout(connect=CONNECT_SECONDS, read=30.0, write=SEND_SECONDS, pool=None)
         plain = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
         request = httpx.Request("GET", url, headers={**plain, **headers}, extensions={"timeout": timeout.as_dict()})
-        return await _within(STREAM_SECONDS, self._files.send(request, stream=True))
+        try:
+            return await within(STREAM_SECONDS, self._files.send(request, stream=True))
+        except Late:
+            raise httpx.ReadTimeout("no answer in time") from None
 
     async def _unfinished_upload(self, task_uuid: str, answer: Answer) -> str:
         """Wait for an upload that was answered before it was finished (mediaUUID "1"), bounded."""
@@ -227,7 +234,7 @@ class Client:
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> Answer:
         """Send, and read a whole answer of bounded size. Any status is an answer; redirects are never followed."""
         try:
-            reply, body = await _within(seconds, _conversation(client, request))
+            reply, body = await within(seconds, _conversation(client, request))
         except (
             httpx.ConnectError,
             httpx.ConnectTimeout,
@@ -236,7 +243,7 @@ class Client:
             httpx.UnsupportedProtocol,
         ) as error:
             raise NotSent(_reason(error), billing="Not billed.") from None
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.StreamError, Late) as error:
             raise Uncertain(_reason(error)) from None
         if len(self._key) >= KEY_QUOTED:
             body = body.replace(self._key.encode(), b"[the API key]")
@@ -330,15 +337,15 @@ async def _pieces(
         if sha256 and digest.hexdigest() != sha256:
             raise OSError(errno.EIO, "the prepared request is damaged")
         if last_look is not None:
-            with contextlib.suppress(httpx.ReadTimeout):
-                await _within(LAST_LOOK_SECONDS, last_look())
+            with contextlib.suppress(Late):
+                await within(LAST_LOOK_SECONDS, last_look())
         yield held
     finally:
         file.close()
 
 
-async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Do some work within a time, or raise httpx.ReadTimeout. Unlike asyncio.wait_for it never loses a cancellation."""
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Do some work within a time, or raise Late. Unlike asyncio.wait_for it never loses a cancellation."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task}, timeout=seconds)
@@ -346,7 +353,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
         if not task.done():
             task.cancel()
     if not task.done():
-        raise httpx.ReadTimeout("no whole answer in time")
+        raise Late
     return task.result()
 
 
@@ -376,6 +383,7 @@ def _reason(error: Exception) -> str:
         httpx.ConnectTimeout: "no connection to the service within 10 s",
         httpx.ConnectError: "no connection to the service (network, proxy, firewall or certificate)",
         httpx.ReadTimeout: "the service did not answer in time",
+        Late: "the service did not answer in time",
         httpx.WriteTimeout: "the network stopped taking our data",
         httpx.ReadError: "the connection broke while waiting for the answer",
         httpx.WriteError: "the connection broke while sending",

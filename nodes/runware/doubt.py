@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import attempts, sending, tell
-from .client import longest_way
+from .client import Late, longest_way, within
 from .errors import NotSent
 from .journal import midnight
 from .record import State
@@ -81,7 +81,7 @@ async def _is_the_only_attempt(purchase: Purchase) -> bool:
     for _ in range(sending.LOOKS):
         try:
             await attempts.check_others(purchase, ask=answers)
-        except (NotSent, asyncio.TimeoutError):
+        except (NotSent, Late):
             return False
         if answers.are_young:
             purchase.age_answers(answers.oldest)
@@ -90,10 +90,10 @@ async def _is_the_only_attempt(purchase: Purchase) -> bool:
 
 
 async def _seen_soon(purchase: Purchase, task_uuid: str) -> Sighting:
-    """Ask twice at most, and not for long. Raises TimeoutError."""
-    with suppress(asyncio.TimeoutError):
-        return await asyncio.wait_for(purchase.seen_at_once(task_uuid), purchase.timing.question)
-    return await asyncio.wait_for(purchase.seen_at_once(task_uuid), purchase.timing.question)
+    """Ask twice at most, and not for long. Raises Late."""
+    with suppress(Late):
+        return await within(purchase.timing.question, purchase.seen_at_once(task_uuid))
+    return await within(purchase.timing.question, purchase.seen_at_once(task_uuid))
 
 
 async def _wait_for_repeat(purchase: Purchase) -> bool:

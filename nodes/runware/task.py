@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import attempts, doubt, fetching, sending, tell, waiting
-from .client import Client, Uncertain
+from .client import Client, Late, Uncertain, within
 from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .order import Order, Status, Timing
@@ -296,8 +296,8 @@ class Purchase:
             archive.cancel()
 
     async def _archived_soon(self, task_uuid: str) -> Sighting | None:
-        with suppress(asyncio.TimeoutError):
-            return await asyncio.wait_for(self.archived(task_uuid), self.timing.look)
+        with suppress(Late):
+            return await within(self.timing.look, self.archived(task_uuid))
         return None
 
     def _weighed(self, task_uuid: str, sighting: Sighting, archived: Sighting) -> Sighting:
@@ -316,9 +316,9 @@ class Purchase:
         The archive is not asked by a service that is slow, out of reach or busy.
         """
         shown: set[str] = set()
-        with suppress(NotSent, Uncertain, asyncio.TimeoutError):
+        with suppress(NotSent, Uncertain, Late):
             for question in (self.client.ask, self.client.details):
-                answer = await asyncio.wait_for(question(*task_uuids), self.timing.question)
+                answer = await within(self.timing.question, question(*task_uuids))
                 shown.update(each for each in task_uuids if look(answer, each).is_taken)
                 if answer.status in PASSING:
                     break

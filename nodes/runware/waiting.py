@@ -104,10 +104,7 @@ async def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
 
 
 async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) -> None:
-    """End the waiting for what will not come: the service says for a minute that it has no such task, or no file.
-
-    Or for what has come, by the archive alone.
-    """
+    """End the waiting for what will not come: the service says for a minute that it has no such task, or no file."""
     record, timing = purchase.record, purchase.timing
     if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
         if not record.films:
@@ -123,9 +120,8 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
     foreign = not purchase.has_its_key and not has_some
     over = not foreign and (lost or min(ages) >= timing.settle)
     if not (over or foreign):
-        if not _knows_its_number(purchase):
-            return
-        watch.silent_since = None  # the archive may have it all; it is asked again when another minute showed nothing
+        await _close_by_archive(purchase, watch)
+        return
     archived = await purchase.archived(record.task_uuid)
     if archived is None or (archived.pending and min(ages) < timing.settle):
         return
@@ -137,6 +133,17 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
     elif over and (archived.denies or archived.conflict or archived.pending):  # nothing, or that it was taken once
         record.move(State.EXPIRED)
         purchase.journal.put(record)
+
+
+async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
+    """End the waiting for what the archive alone has, whole; it is asked again after another minute of silence."""
+    if not _knows_its_number(purchase):
+        return
+    watch.silent_since = None
+    archived = await purchase.archived(purchase.record.task_uuid)
+    if archived is not None and len(archived.successes) >= purchase.record.number_results:
+        purchase.keep(archived.successes)
+        _close_short(purchase)
 
 
 def _close_short(purchase: Purchase) -> None:

@@ -9,6 +9,7 @@ import pytest
 from kling.nodes.runware.attempts import AHEAD, FAR
 from kling.nodes.runware.client import Uncertain
 from kling.nodes.runware.order import Timing
+from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault, exchange
 from kling.nodes.runware.simulator.service import Answer, Service
 
@@ -370,6 +371,26 @@ def test_a_failed_attempt_far_ahead_is_not_waited_for(kept, fault):
     assert (here.sends, here.billed) == (6, 1)
 
 
+@pytest.mark.parametrize(("failed", "gap"), [(1, 5.0), (10, 0.5), (10, 2.0), (10, 5.0)])
+def test_questions_about_attempts_far_ahead_make_no_others_look_young(failed, gap):
+    """Each was called failed, and asked about three times; another machine bought nearby meanwhile."""
+
+    class Keeping(Service):
+        _details = acknowledged_for_ever
+
+    script = (*[("videoInference", REFUSED)] * 4, *[("job", "fail")] * failed)
+    here = story(*script, kind=Keeping, latency=100.0)
+    here.buy()
+    left = elsewhere(here)
+    assert [here.buy().end for _ in range(3 + failed)][-1] == "TaskFailed"
+    here.wait(1_000.0)
+    elsewhere(here)
+    order = here.order()
+    both = ((0.0, partial(left.buy, order, 3_000.0)), (gap, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(at_once(*both)) == ["film", "film"]
+    assert here.billed == 1
+
+
 @pytest.mark.parametrize("fate", ["never", "fail"])
 def test_a_film_nearby_is_given_rather_than_what_is_still_rendered_far_ahead(fate):
     fates = [("job", "turns"), ("job", fate)]
@@ -404,3 +425,45 @@ def test_what_was_found_far_ahead_is_found_again_without_its_index():
     outcome = here.buy()
     assert (outcome.end, outcome.record.attempt) == ("film", FAR)
     assert (here.sends, here.billed) == (FAR + 1, 1)
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+@pytest.mark.parametrize("fate", [None, "fail"])
+@pytest.mark.parametrize("ahead", [AHEAD, 6])
+def test_what_is_in_doubt_here_is_not_hidden_by_what_was_collected_from_far_ahead(ahead, fate, rotated):
+    """The first attempt arrived and nobody showed it; another machine's later one is known by its UUID alone."""
+
+    class Blind(Service):
+        def _poll(self, task, now):
+            return Answer() if blind else super()._poll(task, now)
+
+        def _details(self, task, now):
+            return Answer() if blind else super()._details(task, now)
+
+    def go_to(process, key):
+        here.key = here.simulator.key = key
+        here.process = process
+
+    blind = True
+    here = story(*[("videoInference", REFUSED)] * ahead, kind=Blind, latency=300.0, window=0.0)
+    left, key, next_key = here.process, here.key, "next" if rotated else here.key
+    first = here.order().uuid(0)
+    here.key = here.simulator.key = next_key
+    elsewhere(here)
+    assert [here.buy().end for _ in range(ahead)] == ["InsufficientCreditsError"] * ahead
+    other = here.process
+    go_to(left, key)
+    here.script(("videoInference", "lost_after"), ("job", None), ("job", fate))
+    assert here.buy().end == "SubmissionUncertain"
+    go_to(other, next_key)
+    assert here.buy(patience=30.0).end == "left"
+    blind = False
+    go_to(left, next_key)
+    here.restart(key=next_key)
+    assert here.collect(here.order().uuid(ahead)).end == ("film" if fate is None else "TaskFailed")
+    here.wait(400.0)
+    sends = here.sends
+    assert here.buy().end == "film"
+    assert here.sends == sends
+    if fate or ahead > AHEAD:
+        assert here.record(first).state is State.COMMITTED

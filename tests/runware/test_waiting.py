@@ -155,6 +155,22 @@ def test_all_films_come_though_the_archive_alone_shows_one_after_the_other(order
     assert outcome.record.billed == pytest.approx(1.26)
 
 
+def test_a_film_that_the_archive_names_in_another_way_does_not_stand_for_two():
+    class Unnamed(OneByOne):
+        def said(self, job, now):
+            return Answer([dict(job.films[0])] if now < job.at + 150 else [])
+
+        def _details(self, task, now):
+            answer, job = super()._details(task, now), self._job(task)
+            unnamed = {"videoUUID", "mediaUUID"}
+            ready = [{name: row[name] for name in {*row} - unnamed} for row in job.films[: int((now - job.at) // 100)]]
+            return Answer([{**row, "response": {"data": ready}} for row in answer.data])
+
+    here = told(Unnamed, latency=100.0)
+    assert given(here.buy(THREE, patience=10_000.0)) >= 3
+    assert len(set(here.films())) == 3
+
+
 def test_an_archive_is_asked_once_a_minute_while_the_state_shows_nothing():
     here = Story(latency=1_000.0)
     here.simulator.service.__class__ = ShyService
