@@ -188,17 +188,17 @@ def _newest(purchase: Purchase) -> Record | None:
     """
     order, journal = purchase.wanted, purchase.journal
     last = journal.newest_attempt(order.intent)
+    is_indexed = last is not None
     if last is not None and not last.updated_at:  # it stands for a record that is lost, and does not say which
         last.attempt = next((n for n in range(MOST) if order.uuid(n) == last.task_uuid), last.attempt)
+    if last is not None and last.state in UNCLEAR:
+        return last
     attempt, missing = last.attempt + 1 if last else 0, 0
-    while missing <= (AHEAD if last and last.state in UNCLEAR else FAR) and attempt < MOST:
+    while missing <= (AHEAD if is_indexed or (last and last.state in UNCLEAR) else FAR) and attempt < MOST:
         record = journal.get(order.uuid(attempt))  # one may be known here whose forerunners were made elsewhere
         missing = missing + 1 if record is None else 0
         if record is not None:
             record.attempt = attempt
-            if last and not record.earlier:  # collected by its UUID alone; the key may have been changed since the last
-                between = [order.uuid(each) for each in range(last.attempt + 1, attempt)]
-                record.earlier = [*names_before(order, last), last.task_uuid, *between]
             last = record
         attempt += 1
     return last
@@ -211,9 +211,10 @@ def _rather(purchase: Purchase, record: Record) -> Record | None:
     doubt, only an earlier one counts.
     """
     names, own = _around(purchase, record)
+    renamed = [(attempt, purchase.wanted.uuid(attempt)) for attempt in range(own)]  # where the key was changed
     found = []
-    for attempt in reversed(range(len(names))):
-        known = purchase.journal.get(names[attempt]) if attempt != own else None
+    for attempt, name in sorted({*enumerate(names), *renamed}, reverse=True):
+        known = purchase.journal.get(name) if attempt != own else None
         if known is not None and known.state in (TAKEN | UNCLEAR if attempt < own else TAKEN):
             known.attempt = attempt  # one that was collected by its UUID does not know it
             found.append(known)
@@ -239,15 +240,20 @@ def _around(purchase: Purchase, record: Record, ahead: int = AHEAD) -> tuple[lis
 
 
 async def _taken(names: list[str], ask: Ask) -> list[int]:
-    """Say which of some attempts the service has as a result, finished or to come."""
+    """Say which of some attempts the service has as a result, finished or to come.
+
+    `asyncio.gather` would lose a cancellation that comes just as a question has failed.
+    """
     taken: list[int] = []
     for start in range(0, len(names), AT_ONCE):
         asked = [asyncio.ensure_future(ask(each)) for each in names[start : start + AT_ONCE]]
         try:
-            sightings = await asyncio.gather(*asked)
+            await asyncio.wait(asked, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for each in asked:  # a late answer about one of them would make those about the others look young
                 each.cancel()
+        failed = [each for each in asked if each.done() and each.exception()]
+        sightings = [each.result() for each in failed or asked]
         taken += [start + n for n, each in enumerate(sightings) if each.is_taken]
     return taken
 

@@ -141,8 +141,10 @@ async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
         return
     watch.silent_since = None
     archived = await purchase.archived(purchase.record.task_uuid)
-    if archived is not None and len(archived.successes) >= purchase.record.number_results:
-        purchase.keep(archived.successes)
+    if archived is None or len(archived.successes) < purchase.record.number_results:
+        return
+    purchase.keep(archived.successes)
+    if len(purchase.record.films) >= purchase.record.number_results:  # one may be shown twice
         _close_short(purchase)
 
 

@@ -140,6 +140,26 @@ def test_a_failed_attempt_of_which_the_archive_keeps_the_acknowledgement_is_foll
     assert here.sends == sends + 1
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["alone", "beside a later one that failed"])
+def test_a_film_that_was_collected_under_the_next_key_is_given_where_the_last_one_was_refused(later):
+    here = story(("videoInference", REFUSED), ("job", "turns" if later else None), latency=300.0, retention=50_000.0)
+    here.script(*[("job", "fail")] * later)
+    assert here.buy().end == "InsufficientCreditsError"
+    left = here.process
+    here.simulator.key = here.key = "next"
+    elsewhere(here)
+    assert [here.buy().end for _ in range(1 + later)][-1] == ("TaskFailed" if later else "film")
+    here.process = left
+    here.restart(key="next")
+    here.wait(1_000.0)
+    ends = [here.collect(here.order().uuid(attempt)).end for attempt in range(1 + later)]
+    assert ends[0] == "film"
+    here.wait(100_000.0)
+    sends = here.sends
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (sends, 1)
+
+
 @pytest.mark.parametrize("collected", [False, True])
 def test_an_earlier_attempt_is_found_under_the_key_that_made_it(collected):
     here = story(*TURNS_THEN_REFUSED, latency=400.0)
