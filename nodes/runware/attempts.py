@@ -210,12 +210,12 @@ def _rather(purchase: Purchase, record: Record) -> Record | None:
     One whose film is to be had comes before one in doubt, and that before one that has expired; the newest first. In
     doubt, only an earlier one counts.
     """
-    names, own = _around(purchase, record)
-    renamed = [(attempt, purchase.wanted.uuid(attempt)) for attempt in range(own)]  # where the key was changed
+    names, own = _around(purchase, record, FAR)
+    renamed = [(attempt, purchase.wanted.uuid(attempt)) for attempt in range(own + 1)]  # where the key was changed
     found = []
     for attempt, name in sorted({*enumerate(names), *renamed}, reverse=True):
-        known = purchase.journal.get(name) if attempt != own else None
-        if known is not None and known.state in (TAKEN | UNCLEAR if attempt < own else TAKEN):
+        known = purchase.journal.get(name) if name != record.task_uuid else None
+        if known is not None and known.state in (TAKEN | UNCLEAR if attempt <= own else TAKEN):
             known.attempt = attempt  # one that was collected by its UUID does not know it
             found.append(known)
     return min(found, key=lambda each: (each.state is State.EXPIRED, each.state in UNCLEAR), default=None)

@@ -467,3 +467,26 @@ def test_what_is_in_doubt_here_is_not_hidden_by_what_was_collected_from_far_ahea
     assert here.sends == sends
     if fate or ahead > AHEAD:
         assert here.record(first).state is State.COMMITTED
+
+
+@pytest.mark.parametrize("here_it_was", [REFUSED, "lost_before"], ids=["refused", "in doubt"])
+@pytest.mark.parametrize(
+    ("ahead", "rotated"), [(0, True), (1, False), (1, True), (AHEAD + 1, False), (AHEAD + 1, True), (FAR, False)]
+)
+def test_a_film_that_was_collected_from_ahead_is_given_when_the_service_has_forgotten_it(ahead, rotated, here_it_was):
+    here = story(("videoInference", here_it_was), retention=50_000.0, window=0.0)
+    assert here.buy().end in {"InsufficientCreditsError", "SubmissionUncertain"}
+    left = here.process
+    here.simulator.key = here.key = "next" if rotated else here.key
+    elsewhere(here)
+    here.script(*[("videoInference", REFUSED)] * ahead)
+    assert [here.buy().end for _ in range(ahead + 1)][-1] == "film"
+    here.process = left
+    here.restart(key=here.key)
+    film = here.order().uuid(ahead)
+    assert here.collect(film).end == "film"
+    here.wait(100_000.0)
+    sends = here.sends
+    outcome = here.buy()
+    assert (outcome.end, outcome.record.task_uuid) == ("film", film)
+    assert (here.sends, here.billed) == (sends, 1)
