@@ -83,8 +83,7 @@ async def choose(purchase: Purchase) -> tuple[Record, bool]:
     if other is not None and record.state in ENDED_BADLY | UNSENT and not is_seen:
         return other, False  # it was paid and is gone: only another take buys it anew
     if record.state in ENDED_BADLY and not is_seen:
-        names = [*names_before(order, record), record.task_uuid]
-        record = _begin(purchase, order.uuid(record.attempt + 1), record.attempt + 1, earlier=names)
+        record = _next(purchase, record)
     if record.state in UNCLEAR:
         record = await _made_elsewhere(purchase, record) or record
     return record, is_seen
@@ -175,7 +174,7 @@ def check_taken(purchase: Purchase) -> None:
 
     Raises CameTrue.
     """
-    other = _rather(purchase, purchase.record)
+    other = _rather(purchase, purchase.record, at_last=True)
     if other is not None:
         raise CameTrue(other)
 
@@ -183,19 +182,19 @@ def check_taken(purchase: Purchase) -> None:
 def _newest(purchase: Purchase) -> Record | None:
     """Find the newest attempt at an order.
 
-    The journal's own index comes first, so that a purchase is found again after the key was changed; the UUIDs this key
-    derives come second, so that it is found again after the index was lost.
+    The journal's own index names it, also after the key was changed. Where the index was lost, the names that this key
+    derives are looked for: one may be known here whose forerunners were made elsewhere.
     """
     order, journal = purchase.wanted, purchase.journal
     last = journal.newest_attempt(order.intent)
-    is_indexed = last is not None
-    if last is not None and not last.updated_at:  # it stands for a record that is lost, and does not say which
-        last.attempt = next((n for n in range(MOST) if order.uuid(n) == last.task_uuid), last.attempt)
-    if last is not None and last.state in UNCLEAR:
+    if last is not None:
+        if not last.earlier:  # it stands for a record that is lost, or was collected, and does not say which it is
+            reach = range(FAR + 1 if last.updated_at else MOST)
+            last.attempt = next((attempt for attempt in reach if order.uuid(attempt) == last.task_uuid), last.attempt)
         return last
-    attempt, missing = last.attempt + 1 if last else 0, 0
-    while missing <= (AHEAD if is_indexed or (last and last.state in UNCLEAR) else FAR) and attempt < MOST:
-        record = journal.get(order.uuid(attempt))  # one may be known here whose forerunners were made elsewhere
+    attempt, missing = 0, 0
+    while missing <= (AHEAD if last and last.state in UNCLEAR else FAR) and attempt < MOST:
+        record = journal.get(order.uuid(attempt))
         missing = missing + 1 if record is None else 0
         if record is not None:
             record.attempt = attempt
@@ -204,19 +203,36 @@ def _newest(purchase: Purchase) -> Record | None:
     return last
 
 
-def _rather(purchase: Purchase, record: Record) -> Record | None:
+def _next(purchase: Purchase, record: Record) -> Record:
+    """Begin the attempt after one that ended badly; those that are known here, and ended badly too, are passed over."""
+    order, attempt = purchase.wanted, record.attempt
+    names = [*names_before(order, record), record.task_uuid]
+    while True:
+        attempt += 1
+        known = purchase.journal.get(order.uuid(attempt))
+        if known is None:
+            return _begin(purchase, order.uuid(attempt), attempt, earlier=names)
+        if known.state not in ENDED_BADLY:
+            known.attempt, known.earlier = attempt, names
+            return known
+        names.append(known.task_uuid)
+
+
+def _rather(purchase: Purchase, record: Record, *, at_last: bool = False) -> Record | None:
     """Find an attempt with a record here whose film is wanted rather than this one's: it was taken, or may have been.
 
-    One whose film is to be had comes before one in doubt, and that before one that has expired; the newest first. In
-    doubt, only an earlier one counts.
+    One whose film is to be had comes before one in doubt, and that before one that has expired; the newest first. At
+    the last moment only an earlier one in doubt counts: two would wait for each other.
     """
     names, own = _around(purchase, record, FAR)
     renamed = [(attempt, purchase.wanted.uuid(attempt)) for attempt in range(own + 1)]  # where the key was changed
     found = []
     for attempt, name in sorted({*enumerate(names), *renamed}, reverse=True):
         known = purchase.journal.get(name) if name != record.task_uuid else None
-        if known is not None and known.state in (TAKEN | UNCLEAR if attempt <= own else TAKEN):
+        if known is not None and known.state in (TAKEN if at_last and attempt > own else TAKEN | UNCLEAR):
             known.attempt = attempt  # one that was collected by its UUID does not know it
+            if name == names[attempt]:
+                known.earlier = known.earlier or names[:attempt]
             found.append(known)
     return min(found, key=lambda each: (each.state is State.EXPIRED, each.state in UNCLEAR), default=None)
 

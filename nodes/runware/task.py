@@ -122,6 +122,7 @@ class Purchase:
         async with self._alone(record.task_uuid):
             known = self.journal.get(record.task_uuid)
             self.record = known or record
+            self.record.earlier = self.record.earlier or record.earlier
             if self.order is not None:
                 self._complete(self.record, self.order, record.attempt)
                 if known is None and self.record.evidence == attempts.FOUND:

@@ -32,15 +32,28 @@ def purchase_of(story, *, order=True, **timing):
     )
 
 
-@pytest.mark.parametrize("indexed", [1, 2])
-def test_the_newest_attempt_is_the_last_of_those_that_follow_the_index(indexed):
+@pytest.mark.parametrize(
+    ("later", "chosen"),
+    [
+        ([], (1, State.INTENT)),
+        ([State.FAILED, State.REJECTED], (3, State.INTENT)),
+        ([State.FAILED, State.HELD], (2, State.HELD)),
+        ([State.INTENT], (1, State.INTENT)),
+    ],
+)
+def test_the_next_attempt_is_the_first_that_has_not_ended_badly_here(later, chosen):
+    """Some may have been collected by their UUID; names of the last key stay the names of what was made by it."""
     story = Story()
     journal, order = story.process.journal, story.order()
     journal.open()
-    for attempt in (indexed, indexed + 1):
-        journal.put(Record(task_uuid=order.uuid(attempt), attempt=attempt))
-    journal.put_intent(order.intent, order.uuid(indexed))
-    assert attempts._newest(purchase_of(story)).attempt == indexed + 1
+    names = ["11111111-1111-4111-8111-111111111111", *(order.uuid(attempt) for attempt in (1, 2, 3))]
+    journal.put(Record(task_uuid=names[0], state=State.REJECTED, intent=order.intent))
+    journal.put_intent(order.intent, names[0])
+    for attempt, state in enumerate(later, 1):
+        journal.put(Record(task_uuid=names[attempt], state=state))
+    record, _ = story.run(attempts.choose(purchase_of(story)))
+    assert (record.attempt, record.state) == chosen
+    assert [*record.earlier, record.task_uuid] == names[: record.attempt + 1]
 
 
 def test_a_second_attempt_looks_for_later_ones_as_the_first_does():
