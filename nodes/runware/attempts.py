@@ -150,21 +150,27 @@ async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:
         raise CameTrue(_found(purchase, names, min(taken)))
 
 
-async def shown_afar(purchase: Purchase) -> list[str]:
+async def shown_afar(purchase: Purchase) -> dict[str, int]:
     """Ask in one request which attempts further ahead than `AHEAD` seem to be bought: no race, but a machine before.
 
-    That a request may hold several questions is inferred from the service's documents: this stops nothing by itself.
+    And, where the key was changed, under the names it gives to those made before. That a request may hold several
+    questions is inferred from the service's documents: this stops nothing by itself. Gives their numbers by name.
     """
     names, own = _around(purchase, purchase.record, FAR)
-    return await purchase.shown_among(names[own + 1 + AHEAD :])
+    renamed = {purchase.wanted.uuid(attempt): attempt for attempt in range(own + 1)}
+    afar = {name: attempt for name, attempt in renamed.items() if name not in names}
+    afar.update((names[attempt], attempt) for attempt in range(own + 1 + AHEAD, len(names)))
+    return {name: afar[name] for name in await purchase.shown_among(list(afar))}
 
 
-async def check_afar(purchase: Purchase, shown: list[str]) -> None:
+async def check_afar(purchase: Purchase, shown: dict[str, int]) -> None:
     """Ask about each that was shown afar by itself. Raises CameTrue."""
-    taken = await _taken(shown, purchase.seen)
+    taken = await _taken(list(shown), purchase.seen)
     if taken:
+        name = list(shown)[taken[0]]
         names, _ = _around(purchase, purchase.record, FAR)
-        raise CameTrue(_found(purchase, names, names.index(shown[taken[0]])))
+        names[shown[name]] = name
+        raise CameTrue(_found(purchase, names, shown[name]))
     if shown:
         purchase.age_answers()  # those about the attempts nearby have grown old meanwhile
 

@@ -37,9 +37,10 @@ async def resolve(purchase: Purchase) -> None:
         return
     if _seconds_to_repeat(purchase) is not None:
         return
+    is_alone = await _is_alone_afar(purchase)
     if not purchase.has_its_key:
         raise tell.held_by_other_key(record)
-    if seen.clean >= timing.clean_probes and seen.archive_clean and _has_settled(purchase):
+    if is_alone and seen.clean >= timing.clean_probes and seen.archive_clean and _has_settled(purchase):
         await _send_again(purchase)
         return
     raise tell.held(record, purchase.held_because, _seconds_to_settle(purchase))
@@ -51,6 +52,16 @@ async def _send_again(purchase: Purchase) -> None:
     if not await sending.exists(purchase):
         purchase.record.maybe_sent = False
         await sending.send(purchase)
+
+
+async def _is_alone_afar(purchase: Purchase) -> bool:
+    """Ask about attempts far ahead, and by the present key's names; False without a clear answer. Raises CameTrue."""
+    if purchase.order is not None:
+        try:
+            await attempts.check_afar(purchase, await attempts.shown_afar(purchase))
+        except NotSent:
+            return False
+    return True
 
 
 async def _repeat(purchase: Purchase) -> bool:

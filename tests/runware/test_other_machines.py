@@ -490,3 +490,26 @@ def test_a_film_that_was_collected_from_ahead_is_given_when_the_service_has_forg
     outcome = here.buy()
     assert (outcome.end, outcome.record.task_uuid) == ("film", film)
     assert (here.sends, here.billed) == (sends, 1)
+
+
+@pytest.mark.parametrize("later", [600.0, 4_000.0, 50_000.0], ids=["before the hour", "after it", "too late to settle"])
+@pytest.mark.parametrize(
+    ("refusals", "rotated"), [(AHEAD, False), (AHEAD + 1, False), (FAR, False), (0, True), (1, True), (AHEAD + 1, True)]
+)
+def test_what_is_in_doubt_here_gives_way_to_what_another_machine_bought_far_ahead(refusals, rotated, later):
+    """It never arrived, and was sent again after the hour, or called in doubt for ever beside a film that is shown."""
+    here = story(("videoInference", "lost_before"), window=0.0)
+    assert here.buy().end == "SubmissionUncertain"
+    left = here.process
+    here.simulator.key = here.key = "next" if rotated else here.key
+    elsewhere(here)
+    here.script(*[("videoInference", REFUSED)] * refusals)
+    assert [here.buy().end for _ in range(refusals + 1)][-1] == "film"
+    film, sends = here.order().uuid(refusals), here.sends
+    here.process = left
+    here.restart(key=here.key)
+    here.wait(later)
+    for _ in range(2):
+        outcome = here.buy()
+        assert (outcome.end, outcome.record.task_uuid) == ("film", film)
+    assert (here.sends, here.billed) == (sends, 1)
