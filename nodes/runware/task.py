@@ -289,10 +289,12 @@ class Purchase:
         return self._weighed(task_uuid, sighting, await self.archived_or_unclear(task_uuid))
 
     async def _seen_at_once(self, task_uuid: str) -> Sighting:
-        archive = asyncio.ensure_future(self._archived_soon(task_uuid))
+        loop = asyncio.get_running_loop()
+        archive, began = asyncio.ensure_future(self._archived_soon(task_uuid)), loop.time()
         try:
             sighting = await self.ask_or_stop(task_uuid)
-            return self._weighed(task_uuid, sighting, await archive or await self._archived_soon(task_uuid) or sighting)
+            archived = await archive if loop.time() - began <= self.timing.look else None  # else it has grown old
+            return self._weighed(task_uuid, sighting, archived or await self._archived_soon(task_uuid) or sighting)
         finally:
             archive.cancel()
 

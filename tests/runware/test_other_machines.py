@@ -164,6 +164,29 @@ def test_an_archive_that_fails_once_in_a_short_look_is_asked_again():
     assert here.billed == 1
 
 
+def test_an_archives_answer_that_grew_old_while_the_state_was_asked_for_is_asked_for_again():
+    """Harsh seed 513684: the state could not be reached for 10 s, and then showed nothing of what ran."""
+    here, left, order = refused_once()
+    client, hung, hidden = here.process.client, [], []
+    ask = client.ask
+
+    async def badly(task_uuid, *others):
+        if task_uuid == order.uuid(2) and not hung:
+            hung.append(task_uuid)
+            await asyncio.sleep(2.0)
+        elif task_uuid == order.uuid(1) and hung and not others and not hidden:
+            hidden.append(task_uuid)
+            await asyncio.sleep(10.0)
+            here.script(("getResponse", "empty_data"))
+        return await ask(task_uuid, *others)
+
+    client.ask = badly
+    both = ((6.0, partial(left.buy, order, 3_000.0)), (0.0, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(at_once(*both)) == ["film", "film"]
+    assert hidden
+    assert here.billed == 1
+
+
 def in_doubt_beside_a_film(**service):
     """Tell of a second attempt in doubt here, and a film of the first, which a failure became."""
     script = (("job", "turns"), ("videoInference", None), ("videoInference", "reset_after"))
