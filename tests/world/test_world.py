@@ -32,7 +32,7 @@ def test_two_machines_that_are_refused_often_pay_once(first):
 
 def test_two_machines_that_bought_blindly_are_told_apart_from_a_mistake(monkeypatch):
     """One was refused on one of them, and neither could see the other's: docs/money-safety.md, "Not covered"."""
-    harsh_seed = 60_357
+    harsh_seed = 61_270
     assert not chunk(harsh_seed, 1, harsh=True)[2]
     monkeypatch.setattr(world.World, "note_answer", lambda *_: None)
     assert "2 attempts at one purchase" in chunk(harsh_seed, 1, harsh=True)[2][0][1]
