@@ -132,8 +132,7 @@ async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:
     names, own = _around(purchase, purchase.record)
     others = {name: attempt for attempt, name in enumerate(names) if attempt != own}
     unsent = own if purchase.record.maybe_sent else own + 1  # one in doubt is settled by itself
-    renamed = {purchase.wanted.uuid(attempt): attempt for attempt in range(unsent)}
-    others = {**{name: attempt for name, attempt in renamed.items() if name not in names}, **others}
+    others = {**_renamed(purchase, names, unsent), **others}
     shown = [list(others)[n] for n in await _taken(list(others), ask or purchase.seen)]
     for name in shown:
         names[others[name]] = name
@@ -157,9 +156,8 @@ async def shown_afar(purchase: Purchase) -> dict[str, int]:
     questions is inferred from the service's documents: this stops nothing by itself. Gives their numbers by name.
     """
     names, own = _around(purchase, purchase.record, FAR)
-    renamed = {purchase.wanted.uuid(attempt): attempt for attempt in range(own + 1)}
-    afar = {name: attempt for name, attempt in renamed.items() if name not in names}
-    afar.update((names[attempt], attempt) for attempt in range(own + 1 + AHEAD, len(names)))
+    ahead = {names[attempt]: attempt for attempt in range(own + 1 + AHEAD, len(names))}
+    afar = {**_renamed(purchase, names, own + 1), **ahead}
     return {name: afar[name] for name in await purchase.shown_among(list(afar))}
 
 
@@ -231,9 +229,9 @@ def _rather(purchase: Purchase, record: Record, *, at_last: bool = False) -> Rec
     the last moment only an earlier one in doubt counts: two would wait for each other.
     """
     names, own = _around(purchase, record, FAR)
-    renamed = [(attempt, purchase.wanted.uuid(attempt)) for attempt in range(own + 1)]  # where the key was changed
+    numbers = {**{name: attempt for attempt, name in enumerate(names)}, **_renamed(purchase, names, own + 1)}
     found = []
-    for attempt, name in sorted({*enumerate(names), *renamed}, reverse=True):
+    for name, attempt in sorted(numbers.items(), key=lambda each: each[1], reverse=True):
         known = purchase.journal.get(name) if name != record.task_uuid else None
         if known is not None and known.state in (TAKEN if at_last and attempt > own else TAKEN | UNCLEAR):
             known.attempt = attempt  # one that was collected by its UUID does not know it
@@ -259,6 +257,12 @@ def _around(purchase: Purchase, record: Record, ahead: int = AHEAD) -> tuple[lis
     before = names_before(purchase.wanted, record)
     after = [purchase.wanted.uuid(len(before) + 1 + n) for n in range(ahead)]
     return [*before, record.task_uuid, *after], len(before)
+
+
+def _renamed(purchase: Purchase, names: list[str], before: int) -> dict[str, int]:
+    """Give the names, and their numbers, of the first attempts by the present key, where it was changed since."""
+    renamed = {purchase.wanted.uuid(attempt): attempt for attempt in range(before)}
+    return {name: attempt for name, attempt in renamed.items() if name not in names}
 
 
 async def _taken(names: list[str], ask: Ask) -> list[int]:

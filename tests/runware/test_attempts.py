@@ -11,12 +11,22 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, at_once, elsewhere, rotate, story
+from world.cast import (
+    REFUSED,
+    TURNS_THEN_REFUSED,
+    AcknowledgingService,
+    ForgetfulService,
+    at_once,
+    elsewhere,
+    rotate,
+    story,
+)
 from world.process import Process
 from world.weather import ShyService
 
 
-def test_what_another_machine_bought_under_the_next_key_is_found_where_it_was_only_prepared_under_the_last():
+@pytest.mark.parametrize("several", [None, "503"], ids=["asked about in one request", "asked about one by one"])
+def test_what_the_next_key_bought_elsewhere_is_found_where_it_was_only_prepared_under_the_last(several):
     """Seed 3331179: this machine had prepared the purchase under the old key, and sent nothing."""
     here = story(*[("videoInference", "refused")] * 5)
     assert here.buy().end == "NotSent"
@@ -24,6 +34,7 @@ def test_what_another_machine_bought_under_the_next_key_is_found_where_it_was_on
     left = elsewhere(here)
     assert here.buy().end == "film"
     here.process = Process(here, left.volume, here.key, window=here.window)
+    here.script(("getResponse", several), ("getTaskDetails", several))
     assert here.buy().end == "film"
     assert here.billed == 1
 
@@ -123,18 +134,9 @@ def test_a_failure_that_became_a_film_in_the_archive_alone_is_collected():
     assert here.collect(here.order().uuid(0)).end == "film"
 
 
-def test_a_failed_attempt_of_which_the_archive_keeps_the_acknowledgement_is_followed_by_another(monkeypatch):
-    here = story(("job", "fail"), latency=40.0)
-
-    ask = Service._details
-
-    def acknowledged(service, task, now):
-        (row,) = ask(service, task, now).data
-        accepted = {"taskType": "videoInference", "taskUUID": task["taskUUID"]}
-        return Answer([{**row, "response": {"data": [accepted]}}])
-
+def test_a_failed_attempt_of_which_the_archive_keeps_the_acknowledgement_is_followed_by_another():
+    here = story(("job", "fail"), kind=AcknowledgingService, latency=40.0)
     assert here.buy().end == "TaskFailed"
-    monkeypatch.setattr(Service, "_details", acknowledged)
     sends = here.sends
     here.buy(patience=30.0)
     assert here.sends == sends + 1

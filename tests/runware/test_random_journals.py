@@ -8,7 +8,6 @@ import pytest
 from kling.nodes.runware import attempts
 from kling.nodes.runware.attempts import FAR
 from kling.nodes.runware.record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
-from kling.nodes.runware.task import Purchase
 
 from world.orders import KINDS, order
 from world.story import KEY, Story
@@ -24,23 +23,22 @@ def _some_journal(chance, story, made_by):
     journal.open()
     known = []
 
-    def write(name, state, attempt, **fields):
-        record = Record(task_uuid=name, state=state, attempt=attempt, created_at=clock, last_sent_at=clock, **fields)
+    def write(name, state, number, **fields):
+        record = Record(task_uuid=name, state=state, created_at=clock, last_sent_at=clock, **fields)
         journal.put(record)
-        known.append((attempt, record))
+        known.append((number, record))
 
     made = chance.randrange(4)
     for attempt in range(made):
         state = chance.choice(ENDINGS if attempt == made - 1 else (*ENDED_BADLY, *UNCLEAR))
         names = [made_by.uuid(each) for each in range(attempt)]
-        write(made_by.uuid(attempt), state, attempt, earlier=names, intent=made_by.intent)
+        write(made_by.uuid(attempt), state, attempt, attempt=attempt, earlier=names, intent=made_by.intent)
     if made and (made_by is not PRESENT or chance.random() < 0.8):
         journal.put_intent(PRESENT.intent, made_by.uuid(made - 1))
     for _ in range(chance.randrange(4)):
         attempt = chance.randrange(FAR + 1)
         if journal.get(PRESENT.uuid(attempt)) is None:
-            write(PRESENT.uuid(attempt), chance.choice((State.FAILED, *TAKEN, *UNCLEAR)), 0)
-            known[-1] = (attempt, known[-1][1])
+            write(PRESENT.uuid(attempt), chance.choice((State.FAILED, *TAKEN, *UNCLEAR)), attempt)
             if chance.random() < 0.1:
                 journal.put_intent(PRESENT.intent, PRESENT.uuid(attempt))
     return known
@@ -54,15 +52,7 @@ def test_nothing_is_bought_anew_that_is_here_or_in_doubt(key):
         story, chance = Story(), Random(seed)  # noqa: S311  no secret
         made_by = PRESENT if key == "the same key" else order(KINDS[0], "the-last-key-of-this-account")
         known = _some_journal(chance, story, made_by)
-        process = story.process
-        purchase = Purchase(
-            PRESENT,
-            client=process.client,
-            journal=process.journal,
-            settings=process.settings,
-            places=process.places,
-            chance=chance,
-        )
+        purchase = story.process.purchase(PRESENT)
         chosen, _ = story.run(attempts.choose(purchase))
         told = [(attempt, record.state.value) for attempt, record in known]
         names = [*attempts.names_before(PRESENT, chosen), chosen.task_uuid]

@@ -8,10 +8,9 @@ import hashlib
 import pytest
 from kling.nodes.runware import attempts, errors
 from kling.nodes.runware.journal import UUID_PATTERN, lock_place
-from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import Record, State
 from kling.nodes.runware.response import Row
-from kling.nodes.runware.task import Purchase, _film_name
+from kling.nodes.runware.task import _film_name
 
 from world.disk import Volume
 from world.process import Process
@@ -21,15 +20,7 @@ REFUSED = ("videoInference", {"kind": "status", "status": 402})
 
 
 def purchase_of(story, *, order=True, **timing):
-    process = story.process
-    return Purchase(
-        story.order() if order else None,
-        client=process.client,
-        journal=process.journal,
-        settings=process.settings,
-        places=asyncio.Semaphore(1),
-        timing=Timing(**timing),
-    )
+    return story.process.purchase(story.order() if order else None, **timing)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +102,7 @@ def test_a_purchase_that_was_sent_is_told_as_sent_while_it_waits_for_a_place():
 
 def test_a_place_is_given_back_once_though_it_was_left_early():
     story = Story(("job", "never"))
+    story.process.places = asyncio.Semaphore(1)
     purchase = purchase_of(story, overlong=60.0)
     with pytest.raises((errors.KlingError, asyncio.TimeoutError)):
         story.run(asyncio.wait_for(purchase.run(), 5_000.0))

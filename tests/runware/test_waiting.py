@@ -10,7 +10,18 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import ASKED_FIRST, THREE, ForgetfulService, Told, elsewhere, given, rotate, story, told
+from world.cast import (
+    ASKED_FIRST,
+    THREE,
+    AcknowledgingService,
+    ForgetfulService,
+    Told,
+    elsewhere,
+    given,
+    rotate,
+    story,
+    told,
+)
 from world.disk import Volume
 from world.orders import Kind
 from world.process import Process
@@ -322,14 +333,9 @@ def test_what_the_service_forgot_before_it_showed_it_counts_as_billed():
 
 
 def test_what_is_known_by_its_acknowledgement_alone_is_waited_for_an_hour_not_a_day():
-    class Acknowledged(Told):
+    class Acknowledged(AcknowledgingService, Told):
         def said(self, job, now):
             return Answer() if now > job.ends + 600 else None
-
-        def _details(self, task, now):
-            answer = super()._details(task, now)
-            row = {"taskType": "videoInference", "taskUUID": task["taskUUID"]}
-            return Answer([{**each, "response": {"data": [row]}} for each in answer.data])
 
     here = told(Acknowledged, ("job", "fail"), latency=40.0)
     assert here.buy().end == "TaskFailed"

@@ -59,6 +59,15 @@ class ForgetfulService(Service):
         return Answer() if gone else super()._poll(task, now)
 
 
+class AcknowledgingService(Service):
+    """A service whose archive keeps of each task that it was accepted once, whatever became of it."""
+
+    def _details(self, task, now):
+        answer = super()._details(task, now)
+        accepted = {"taskType": "videoInference", "taskUUID": task["taskUUID"]}
+        return Answer([{**row, "response": {"data": [accepted]}} for row in answer.data], answer.errors, answer.status)
+
+
 class Told(Service):
     """A service of which a test tells what it says of its only job; `None` is the truth."""
 

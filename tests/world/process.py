@@ -12,6 +12,7 @@ import httpx
 from kling.nodes.runware.client import Client
 from kling.nodes.runware.errors import KlingError
 from kling.nodes.runware.journal import Journal
+from kling.nodes.runware.order import Timing
 from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.task import Purchase
 
@@ -126,18 +127,23 @@ class Process:
         """Use KlingFetchVideo with a UUID."""
         return await self._press(task_uuid, None, lambda purchase: purchase.collect(task_uuid), patience)
 
+    def purchase(self, order: Order | None, **timing: Any) -> Purchase:
+        """Make what a press of Run, or a collection by UUID, goes through; with other times than the protocol's."""
+        return Purchase(
+            order,
+            client=self.client,
+            journal=self.journal,
+            settings=self.settings,
+            places=self.places,
+            timing=Timing(**timing),
+            chance=self.world.chance,
+        )
+
     async def _press(
         self, name: str, order: Order | None, work: Callable[[Purchase], Coroutine[Any, Any, Record]], patience: float
     ) -> Outcome:
         if name not in self.running or self.running[name][1].done():
-            purchase = Purchase(
-                order,
-                client=self.client,
-                journal=self.journal,
-                settings=self.settings,
-                places=self.places,
-                chance=self.world.chance,
-            )
+            purchase = self.purchase(order)
             task = asyncio.get_running_loop().create_task(_stepping(work, purchase, self))
             self.running[name] = (purchase, task, [0])
         purchase, task, waiting = self.running[name]
