@@ -25,22 +25,31 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._selector.select = lambda _timeout=None: ()
         self.set_exception_handler(lambda *_: None)  # a killed process's last words
 
     def time(self) -> float:
         return self._now
 
     def _run_once(self) -> None:
-        timers = self._scheduled
+        ready, timers = self._ready, self._scheduled
         while timers and timers[0]._cancelled:
-            self._timer_cancelled_count -= 1
             heapq.heappop(timers)._scheduled = False
-        if not self._ready and not self._stopping:
+        if not ready and not self._stopping:
             if not timers:
                 raise Stuck
             self._now = max(self._now, timers[0]._when)
-        super()._run_once()
+        due = self._now + self._clock_resolution
+        while timers and timers[0]._when < due:
+            timer = heapq.heappop(timers)
+            timer._scheduled = False
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Nothing: a cancelled timer stays until its time comes."""
 
     def __del__(self) -> None:
         if not self.is_closed():
