@@ -6,6 +6,8 @@ import errno
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 
@@ -22,6 +24,9 @@ WRITES = frozenset({"make_folder", "create", "append", "sync", "replace", "sync_
 READS = frozenset({"read", "listing", "stat"})
 FOR_ONCE = frozenset({"torn", "unreadable"})
 """Faults that befall one operation; the others stay."""
+
+
+_parent = lru_cache(maxsize=1024)(attrgetter("parent"))
 
 
 @dataclass(eq=False)
@@ -148,9 +153,9 @@ class MemoryDisk(Disk):
     def sync_folder(self, path: Path) -> None:
         self._do("sync_folder")
         volume = self.volume
-        for each in [each for each in volume.durable if each.parent == path and each not in volume.names]:
+        for each in [each for each in volume.durable if _parent(each) == path and each not in volume.names]:
             del volume.durable[each]
-        volume.durable.update({each: node for each, node in volume.names.items() if each.parent == path})
+        volume.durable.update({each: node for each, node in volume.names.items() if _parent(each) == path})
 
     def read(self, path: Path) -> bytes:
         self._do("read")
@@ -168,7 +173,7 @@ class MemoryDisk(Disk):
 
     def listing(self, folder: Path) -> list[tuple[str, float]]:
         self._do("listing")
-        return [(path.name, node.changed) for path, node in self.volume.names.items() if path.parent == folder]
+        return [(path.name, node.changed) for path, node in self.volume.names.items() if _parent(path) == folder]
 
     def stat(self, path: Path) -> tuple[int, float] | None:
         self._do("stat")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ def _request(kind: Kind) -> tuple[VideoInference, bytes, tuple[Clip, ...]]:
     return request, identity.canonical(request) + (b"clip" if kind.clip else b""), clips
 
 
+@lru_cache(maxsize=16)
 def order(kind: Kind, key: str, take: int = 1) -> Order:
     """Make the order that KlingGenerate would make; a reference film is uploaded, though the request leaves it out."""
     request, canonical, clips = _request(kind)
