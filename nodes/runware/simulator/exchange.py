@@ -95,6 +95,14 @@ class Exchange:
         return self.tasks[0] if self.tasks else {}
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+STRICT = json.JSONDecoder(parse_constant=_no_number)
+"""JSON as the standard has it, without NaN and Infinity."""
+
+
 def json_reply(status: int, payload: Row) -> Reply:
     """Make a JSON answer."""
     return Reply(status, [("content-type", "application/json; charset=utf-8")], json.dumps(payload).encode())
@@ -107,16 +115,12 @@ def read_tasks(request: Request, key: str | None) -> list[Row]:
     if not request.headers.get("content-type", "").startswith("application/json"):
         raise Refusal("invalidContentType", "The Content-Type header must be application/json.")
     try:
-        tasks = json.loads(request.body, parse_constant=_no_number)
+        tasks = STRICT.decode(request.body.decode())
     except ValueError:
         raise Refusal("invalidJSON", "The request body is not valid JSON.") from None
     if not isinstance(tasks, list) or not tasks or not all(isinstance(task, dict) for task in tasks):
         raise Refusal("invalidRequest", "The request body must be a JSON array of task objects.", type="array")
     return _authenticated(tasks, request.headers.get("authorization"), key)
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _authenticated(tasks: list[Row], header: str | None, key: str | None) -> list[Row]:
