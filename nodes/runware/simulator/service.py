@@ -7,6 +7,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Literal
 
 from .faults import Faults
@@ -71,12 +72,11 @@ class Service:
         for item in sorted((item for item in self.late if item[0] <= now), key=lambda item: item[0]):
             self.late.remove(item)
             self.answer(item[1], item[0])
-        waiting = (job for jobs in self.jobs.values() for job in jobs if not job.charged)
-        due = [job for job in waiting if self._bill_due(job) <= now and self._bill_due(job) < NEVER]
-        for job in sorted(due, key=self._bill_due):
+        waiting = [(self._bill_due(job), job) for jobs in self.jobs.values() for job in jobs if not job.charged]
+        for due, job in sorted((each for each in waiting if each[0] <= now and each[0] < NEVER), key=itemgetter(0)):
             job.charged = True
             count = len(job.films) if self.bill_at == "acceptance" else job.successes
-            charge = Charge(job.task["taskUUID"], job.price, self._bill_due(job))
+            charge = Charge(job.task["taskUUID"], job.price, due)
             self.ledger += [charge] * count
             self.balance -= job.price * count
 

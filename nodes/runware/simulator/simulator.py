@@ -168,9 +168,9 @@ class Simulator:
         return fault
 
     def _record(self, request: Request, channel: str, tasks: list[dict[str, Any]], now: float) -> Exchange:
-        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
-        address = f"{request.host}{request.path}"
-        exchange = Exchange(now, channel, address, tasks, headers, "authorization" in request.headers)
+        headers = request.headers.copy()
+        authorized = headers.pop("authorization", None) is not None
+        exchange = Exchange(now, channel, f"{request.host}{request.path}", tasks, headers, authorized)
         self.requests.append(exchange)
         if self._keep is not None:
             del self.requests[: -self._keep]

@@ -30,7 +30,7 @@ class Transport(httpx.AsyncBaseTransport):
             method=request.method,
             host=request.url.netloc.decode(),
             path=request.url.path,
-            headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw},
+            headers={str(name, "latin-1").lower(): str(value, "latin-1") for name, value in request.headers.raw},
             body=await request.aread(),
             patience=read,
         )
