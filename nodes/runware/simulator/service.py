@@ -21,16 +21,6 @@ from .values import missing, names, one_of, text, uuid_v4
 Row = dict[str, Any]
 NEVER = float("inf")
 Dedupe = Literal["running", "forever", "none"]
-TASKS = {
-    "videoInference": "_submit",
-    "getResponse": "_poll",
-    "getTaskDetails": "_details",
-    "mediaStorage": "_store",
-    "imageUpload": "_upload_image",
-    "accountManagement": "_account",
-    "ping": "_ping",
-}
-"""Who does what type of task."""
 
 
 @dataclass
@@ -96,12 +86,20 @@ class Service:
     def _of_type(self, task: Row, *, dry: bool) -> Callable[[Row, float], Answer]:
         if "taskType" not in task:
             raise missing("taskType")
+        known: dict[str, Callable[[Row, float], Answer]] = {
+            "videoInference": self._dry_run if dry else self._submit,
+            "getResponse": self._poll,
+            "getTaskDetails": self._details,
+            "mediaStorage": self._store,
+            "imageUpload": self._upload_image,
+            "accountManagement": self._account,
+            "ping": self._ping,
+        }
         kind = task["taskType"]
-        if not isinstance(kind, str) or kind not in TASKS:
+        if not isinstance(kind, str) or kind not in known:
             message = f"Unsupported task type '{kind}'."
-            raise Refusal("unsupportedTaskType", message, parameter="taskType", allowedValues=list(TASKS))
-        work: Callable[[Row, float], Answer] = getattr(self, TASKS[kind])
-        return self._dry_run if dry and kind == "videoInference" else work
+            raise Refusal("unsupportedTaskType", message, parameter="taskType", allowedValues=list(known))
+        return known[kind]
 
     def running(self, task_uuid: str, now: float) -> Job | None:
         """Give the newest job of a task UUID that the service still remembers."""
