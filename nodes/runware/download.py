@@ -76,11 +76,13 @@ def check_address(url: str, loopback_host: str = "") -> None:
         parts, host, port = urlsplit(""), "", None
     plain = re.fullmatch(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*(:\d*)?", parts.netloc.lower())  # no brackets, no gaps
     ours = (host == RESULT_DOMAIN or host.endswith("." + RESULT_DOMAIN)) and plain
-    clean = not parts.username and not parts.password and not re.search(r"[\s\\\x00-\x1f\x7f]", url)
+    clean = not parts.username and not parts.password and not re.search(r"[\s\\\x00-\x1f\x7f\ud800-\udfff]", url)
     if clean and ours and parts.scheme == "https" and port in {None, HTTPS_PORT}:
         return
     if clean and loopback_host and is_loopback(host) and parts.scheme in {"http", "https"}:
         return
+    if ours and not clean:
+        raise DownloadError("The film's address holds what no address may hold; it was not opened.")
     raise DownloadError(
         f"The film's address leads to {re.sub(r'[^a-zA-Z0-9.:-]', '', host)[:80] or 'no host'}, which is not the "
         "service's; it was not opened.",
@@ -177,7 +179,7 @@ class _Attempt:
         self._restart()
         self.total = _length(reply.headers.get_list("Content-Length"))
         tag = reply.headers.get("ETag", "")
-        self.etag = tag if re.fullmatch(r'"[^"]+"', tag) and self.total is not None else ""
+        self.etag = tag if re.fullmatch(r'"[!#-~]+"', tag) and self.total is not None else ""
         if self.total is not None and self.total > FILE_BYTES_MOST:
             raise DownloadError(
                 f"The film is {self.total} bytes by its header, more than {FILE_BYTES_MOST}; not fetched."

@@ -26,6 +26,8 @@ Category = Literal[
     "unknown",
 ]
 MESSAGE_CHARACTERS = 300
+ROWS_MOST = 1_000
+"""Rows, and errors, that are read of one answer: far more than any purchase has."""
 TAG = re.compile(r"<[^>]{0,200}>")
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", re.IGNORECASE)
 BEARER = re.compile(r"bearer\s+\S+", re.IGNORECASE)
@@ -62,6 +64,8 @@ VALIDATION_PREFIXES = (
     "incompatible", "mismatch", "unknownprovidersettings", "validation", "transparentmodel", "modelownership",
 )  # fmt: skip
 LOST_CODES = frozenset({"tasknotfound", "taskexpired", "taskfailedornotfound", "medianotfound", "mediaexpired"})
+UNFINISHED = frozenset({"processing", "queued", "pending", "scheduled", "waiting"})
+"""Words for what is still being made; by any other, a row with an address is a film."""
 MODERATION_WORDS = ("moderation", "flagged", "content policy", "safety system")
 
 
@@ -132,8 +136,8 @@ def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
         )
     if not isinstance(tree, dict):
         return Answer(status, readable=False, retry_after=retry_after, excerpt=plain(str(tree)))
-    items = [item for item in _listed(tree.get("data")) if isinstance(item, dict)]
-    failures = [_failure(error) for error in _listed(tree.get("errors"))]
+    items = [item for item in _listed(tree.get("data"))[:ROWS_MOST] if isinstance(item, dict)]
+    failures = [_failure(error) for error in _listed(tree.get("errors"))[:ROWS_MOST]]
     if tree.get("error"):
         failures.append(_failure(tree["error"], tree))
     failures += [_failure(item.get("error") or item, item) for item in items if _is_failed(item)]
@@ -206,7 +210,20 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _is_failed(item: dict[str, Any]) -> bool:
-    return str(item.get("status", "")).lower() in {"error", "failed"} or bool(item.get("error"))
+    """Whether a row says that a result failed; one with an address was made, and an error beside it is another's.
+
+    What the address gives is checked when it is fetched.
+    """
+    status = str(item.get("status", "")).strip().lower()
+    made = status not in {"", *UNFINISHED} and _address(item)
+    return status in {"error", "failed"} or (bool(item.get("error")) and not made)
+
+
+def _address(item: dict[str, Any]) -> str:
+    url = next((_text(item[key]) for key in ("videoURL", "mediaURL", "videoDataURI") if _text(item.get(key))), "")
+    if not url and _text(item.get("videoBase64Data")):
+        url = "data:video/mp4;base64," + _text(item["videoBase64Data"])
+    return url
 
 
 def _text(value: Any) -> str:
@@ -214,16 +231,13 @@ def _text(value: Any) -> str:
 
 
 def _row(item: dict[str, Any]) -> Row:
-    url = next((_text(item[key]) for key in ("videoURL", "mediaURL", "videoDataURI") if _text(item.get(key))), "")
-    if not url and _text(item.get("videoBase64Data")):
-        url = "data:video/mp4;base64," + _text(item["videoBase64Data"])
     seed = item.get("seed")
     return Row(
-        task_uuid=_text(item.get("taskUUID")),
+        task_uuid=_text(item.get("taskUUID")).lower(),
         task_type=_text(item.get("taskType")),
-        status=_text(item.get("status")).lower(),
+        status=_text(item.get("status")).strip().lower(),
         video_uuid=_text(item.get("videoUUID")) or _text(item.get("mediaUUID")),
-        video_url=url,
+        video_url=_address(item),
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
         cost=_cost(item.get("cost")),
         nsfw=item.get("NSFWContent") is True,
@@ -245,7 +259,10 @@ def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:
     around = around or {}
     if not isinstance(error, dict):
         return Failure(
-            "", plain(str(error)), task_uuid=_text(around.get("taskUUID")), task_type=_text(around.get("taskType"))
+            "",
+            plain(str(error)),
+            task_uuid=_text(around.get("taskUUID")).lower(),
+            task_type=_text(around.get("taskType")),
         )
     context = error.get("context")
     context = context if isinstance(context, dict) else {}
@@ -263,7 +280,9 @@ def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:
         code=plain(_text(error.get("code")), 60),
         message=message,
         parameter=plain(_text(parameter), 80),
-        task_uuid=_text(error.get("taskUUID")) or _text(around.get("taskUUID")) or _text(context.get("taskUUID")),
+        task_uuid=(
+            _text(error.get("taskUUID")) or _text(around.get("taskUUID")) or _text(context.get("taskUUID"))
+        ).lower(),
         task_type=_text(error.get("taskType")) or _text(context.get("taskType")),
         allowed=plain(", ".join(str(value) for value in allowed), 160) if isinstance(allowed, list) else "",
     )

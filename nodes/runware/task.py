@@ -19,6 +19,7 @@ from . import attempts, doubt, fetching, sending, tell, waiting
 from .client import Client, Late, Uncertain, within
 from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
+from .limits import RESULTS_MAX
 from .order import Order, Status, Timing
 from .record import ENDED_BADLY, NEVER_BILLED, UNSENT, Film, Record, State
 from .verdict import PASSING, REFUSALS, Sighting, key_refused, look
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from .response import Row
     from .settings import Settings
+
+FILMS_MOST = 2 * RESULTS_MAX
+"""Results of one purchase that are fetched; a service that shows more does not fill the disk."""
 
 
 class Purchase:
@@ -358,7 +362,7 @@ class Purchase:
             Film(video_uuid=name, seed=row.seed, cost=row.cost, nsfw=row.nsfw)
             for name, row in named.items()
             if name not in known
-        ]
+        ][: max(FILMS_MOST - len(known), 0)]
         if fresh:
             (self.record.gone if gone else self.record.films).extend(fresh)
             self.journal.put(self.record)

@@ -11,6 +11,7 @@ from .response import (
     HTTP_REQUEST_TIMEOUT,
     HTTP_SERVER_ERROR,
     HTTP_TOO_MANY_REQUESTS,
+    UNFINISHED,
     Answer,
     Failure,
     Row,
@@ -111,10 +112,9 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     https://runware.ai/docs/platform/task-polling: every answer is the full current state of the task.
     """
     rows, failures = answer.of(task_uuid)
-    successes = {
-        row.video_uuid or row.video_url: row for row in rows if row.status in {"success", ""} and row.video_url
-    }
-    pending = sum(1 for row in rows if not (row.video_url and row.status in {"success", ""}))
+    finished = [row for row in rows if row.video_url and row.status not in UNFINISHED]
+    successes = {row.video_uuid or row.video_url: row for row in finished}
+    pending = len(rows) - len(finished)
     reads = answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
     ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION]
     lost = [failure for failure in ended if failure.category == "not_found"]

@@ -109,6 +109,7 @@ CUT_HEADERS = {
     "strong ETag": ({}, '"one"'),
     "weak ETag": ({}, 'W/"one"'),
     "no ETag": ({}, None),
+    "ETag beyond ASCII": ({}, b'"\xe9"'),
     "no length": ({"Content-Length": None}, '"one"'),
     "ranges ignored": ({}, '"one"'),
 }

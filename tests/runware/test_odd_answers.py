@@ -1,0 +1,86 @@
+"""A service that is odd, not broken: what it made and was paid for is kept all the same, and within bounds."""
+
+from __future__ import annotations
+
+import pytest
+from kling.nodes.runware.response import ROWS_MOST, read
+from kling.nodes.runware.simulator import tiny_film
+from kling.nodes.runware.simulator.films import Films
+from kling.nodes.runware.simulator.service import Answer, Service
+
+from world.cast import THREE, given, story
+
+
+class Odd(Service):
+    """Says each finished result in a way of its own."""
+
+    def odd(self, rows):
+        raise NotImplementedError
+
+    def _poll(self, task, now):
+        answer = super()._poll(task, now)
+        finished = any(row.get("videoURL") for row in answer.data)
+        return Answer(self.odd(answer.data), answer.errors) if finished else answer
+
+
+class ErrorBeside(Odd):
+    def odd(self, rows):
+        return [{**row, "error": {"code": "webhookTimeout", "message": "The webhook did not answer."}} for row in rows]
+
+
+class Completed(Odd):
+    def odd(self, rows):
+        return [{**row, "status": "completed"} for row in rows]
+
+
+class Spaced(Odd):
+    def odd(self, rows):
+        return [{**row, "status": "SUCCESS "} for row in rows]
+
+
+class Capitals(Odd):
+    def odd(self, rows):
+        return [{**row, "taskUUID": row["taskUUID"].upper()} for row in rows]
+
+
+@pytest.mark.parametrize("kind", [ErrorBeside, Completed, Spaced, Capitals])
+def test_a_result_with_an_address_is_a_film_whatever_else_its_row_says(kind):
+    odd = story(kind=kind)
+    assert given(odd.buy()) == 1
+    assert odd.sends == odd.billed == 1
+
+
+class BadAddressFirst(Odd):
+    def odd(self, rows):
+        return [{**rows[0], "videoURL": "https://vm.runware.ai/\ud800.mp4"}, *rows[1:]]
+
+
+def test_an_address_that_cannot_be_sent_does_not_keep_the_other_films_from_being_fetched():
+    odd = story(kind=BadAddressFirst)
+    error = odd.buy(THREE).error
+    assert "address" in str(error)
+    assert len(odd.films()) == 2
+    assert odd.sends == 1
+
+
+class Thousand(Odd):
+    def odd(self, rows):
+        return [{**rows[0], "videoUUID": f"{number:08x}-0000-4000-8000-000000000000"} for number in range(1_000)]
+
+
+class AnyName(Films):
+    async def film(self, path, now):  # noqa: ARG002
+        return tiny_film.render({"taskUUID": "x"}, 0)
+
+
+def test_no_more_films_are_fetched_than_a_purchase_can_have():
+    odd = story(kind=Thousand)
+    odd.simulator.films.__class__ = AnyName
+    odd.buy()
+    assert 1 <= len(odd.films()) <= 8
+    assert odd.asked("download") <= 8
+
+
+def test_of_an_answer_of_a_million_rows_and_errors_no_more_is_read_than_an_honest_one_has():
+    answer = read(200, b'{"data":[' + b"{}," * 1_000_000 + b'{}],"errors":[' + b"1," * 1_000_000 + b"1]}")
+    assert len(answer.rows) == len(answer.failures) == ROWS_MOST
