@@ -14,6 +14,16 @@ PARTS_MOST = 10_000
 EBML = b"\x1aE\xdf\xa3"
 EBML_NAME_MOST = 4
 SEGMENT = b"\x18\x53\x80\x67"
+FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"wide", b"mdat", b"free", b"skip"})
+
+
+def container_of(file: BinaryIO, ordered: str) -> str:
+    """Name the container that a file's first bytes show: `ordered` where they fit it, or show none at all."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == EBML:
+        return "webm"
+    return "mp4" if ordered == "webm" and head[4:8] in FIRST_BOXES else ordered
 
 
 def container_fault(file: BinaryIO, size: int, container: str, *, announced: bool) -> str:
@@ -28,7 +38,7 @@ def container_fault(file: BinaryIO, size: int, container: str, *, announced: boo
         if head[:4] != EBML:
             return "the file is no WEBM film"
         return _parts_fault(file, size, _element, needed={SEGMENT}, announced=announced)
-    if head[4:8] not in {b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip"}:
+    if head[4:8] not in FIRST_BOXES:
         return "the file is no MP4 or MOV film"
     return _parts_fault(file, size, _box, needed={b"moov", b"mdat"}, announced=announced)
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from .container import container_fault
+from .container import container_fault, container_of
 from .errors import DownloadError, StorageError
 from .settings import is_loopback
 
@@ -56,8 +56,9 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """A whole file: size in bytes, SHA-256 in hex."""
+    """A whole file: its name, size in bytes, SHA-256 in hex."""
 
+    name: str
     size: int
     sha256: str
 
@@ -91,8 +92,9 @@ def check_address(url: str, loopback_host: str = "") -> None:
 
 
 async def save(client: Client, url: str, target: Path, *, disk: Disk, container: str = "mp4") -> Saved:
-    """Bring one result to `target`, whole or not at all. `container` is mp4, mov or webm.
+    """Bring one result to `target`, whole or not at all. `container` is what was ordered: mp4, mov or webm.
 
+    A whole film in another container is paid as well: it is kept, and its name ends as its bytes say.
     Raises Gone (a fresh address may help), NotReady (later may help), DownloadError (nothing will) or StorageError.
     """
     if url.startswith("data:"):
@@ -165,7 +167,7 @@ class _Attempt:
         if encoding not in {"", "identity"}:
             raise NotReady("the file came compressed")
         kind = reply.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        if kind in {"text/html", "application/json", "text/plain"}:
+        if kind in {"text/html", "application/json"}:
             raise NotReady("a page came in place of the film")
         if resuming and status == RESUME_STATUS:
             start, total = _content_range(reply.headers.get("Content-Range", ""))
@@ -244,14 +246,20 @@ async def _finish(attempt: _Attempt, target: Path, container: str) -> Saved:
     disk = attempt.disk
     if attempt.file is None:
         raise NotReady("no bytes came")
-    wrong = container_fault(attempt.file, attempt.size, container, announced=attempt.total is not None)
+    shown = container_of(attempt.file, container)
+    wrong = container_fault(attempt.file, attempt.size, shown, announced=attempt.total is not None)
     if wrong:
         raise NotReady(wrong)
+    target = _ending(target, container, shown)
     await disk.offload(disk.sync, attempt.file)
     attempt.close()
     disk.replace(attempt.part, target)
     disk.sync_folder(target.parent)
-    return Saved(attempt.size, attempt.digest.hexdigest())
+    return Saved(target.name, attempt.size, attempt.digest.hexdigest())
+
+
+def _ending(target: Path, container: str, shown: str) -> Path:
+    return target if shown == container else target.with_suffix("." + shown)
 
 
 async def _save_inline(url: str, target: Path, *, disk: Disk, container: str) -> Saved:
@@ -261,14 +269,16 @@ async def _save_inline(url: str, target: Path, *, disk: Disk, container: str) ->
         data = base64.b64decode(url.partition(",")[2], validate=True)
     except (binascii.Error, ValueError):
         data = b""
-    wrong = container_fault(io.BytesIO(data), len(data), container, announced=False)
+    shown = container_of(io.BytesIO(data), container)
+    wrong = container_fault(io.BytesIO(data), len(data), shown, announced=False)
     if wrong:
         raise DownloadError(f"The film came inside the answer, and {wrong}.")
+    target = _ending(target, container, shown)
     try:
         await disk.offload(write_whole, disk, target, [data])
     except OSError as error:
         raise _unwritable(error) from None
-    return Saved(len(data), hashlib.sha256(data).hexdigest())
+    return Saved(target.name, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _unwritable(error: OSError) -> StorageError:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from . import tell
+from .container import container_fault
 from .download import Gone, NotReady, save
 from .errors import DownloadError, KlingError, StorageError
 from .journal import Journal
-from .record import Film, State
+from .record import Film, Record, State
 
 if TYPE_CHECKING:
     from .task import Purchase
     from .verdict import Sighting
 
 GONE = "resultGone"
+CONTAINERS = ("mp4", "webm", "mov")
 
 
 async def fetch_early(purchase: Purchase) -> None:
@@ -62,9 +64,7 @@ async def fetch(purchase: Purchase) -> None:
         raise stuck
     record.stuck_since = None
     if len(missing) == len(record.films):
-        record.move(State.EXPIRED)
-        purchase.journal.put(record)
-        raise tell.ended(record)
+        raise _over(purchase)
     for film in missing:
         record.failures.append({"code": GONE, "message": _gone(film)})
         record.films.remove(film)
@@ -74,6 +74,16 @@ async def fetch(purchase: Purchase) -> None:
     if not record.gone:
         purchase.journal.forget(record.task_uuid, "urls")
     purchase.journal.forget(record.task_uuid, "body")
+
+
+def _over(purchase: Purchase) -> KlingError:
+    """End a purchase none of whose films can be had, unless the account that has them may still give them."""
+    record = purchase.record
+    if not purchase.has_its_key:
+        return tell.other_key(record)
+    record.move(State.EXPIRED)
+    purchase.journal.put(record)
+    return tell.ended(record)
 
 
 def _is_overdue(purchase: Purchase) -> bool:
@@ -116,7 +126,7 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
             "Look whether a firewall or a proxy is in the way, then run again: fetching is free.",
         )
     if gone and asked:
-        return False
+        return await _adopted(purchase, film)
     raise tell.not_saved(purchase.record, f"The film could not be fetched: {last}.", "Run again: fetching is free.")
 
 
@@ -135,9 +145,11 @@ async def _fetch_film(purchase: Purchase, film: Film) -> None:
         raise Gone("its address is not known")
     purchase.status.words = "fetching the film"
     container = purchase.order.container if purchase.order else _container(url)
-    target = purchase.journal.films / f"{film.video_uuid}.{container}"
-    saved = await save(purchase.client, url, target, disk=purchase.journal.disk, container=container)
-    film.file, film.size, film.sha256 = target.name, saved.size, saved.sha256
+    disk, target = purchase.journal.disk, purchase.journal.films / f"{film.video_uuid}.{container}"
+    if await disk.offload(_is_anothers, purchase.journal, purchase.record, target.name):
+        target = target.with_stem(f"{target.stem}-{purchase.record.task_uuid}")
+    saved = await save(purchase.client, url, target, disk=disk, container=container)
+    film.file, film.size, film.sha256 = saved.name, saved.size, saved.sha256
     purchase.journal.put(purchase.record)
 
 
@@ -166,18 +178,32 @@ async def look_again(purchase: Purchase) -> None:
     record = purchase.record
     await _find_here(purchase)
     missing, unreadable = await _not_here(purchase)
-    if unreadable is not None or len(missing) < len(record.films):
+    if unreadable is not None or len(missing) < len(record.films) or await _fetch_by_kept_addresses(purchase):
         record.move(State.RESULT)
         purchase.journal.put(record)
         return
     sighting = await purchase.witness()
     if sighting is None or not sighting.is_clear:
         raise tell.unreachable("whether it still has the film is not known", record.task_uuid)
-    if not (sighting.successes or sighting.pending):
-        raise tell.ended(record)
+    adopted = [
+        film for film in record.films if film.file is None and not sighting.proves and await _adopted(purchase, film)
+    ]
+    if not (sighting.successes or sighting.pending or adopted):
+        raise tell.ended(record) if purchase.has_its_key else tell.other_key(record)
     purchase.keep(sighting.successes)
-    record.move(State.RESULT if sighting.successes else State.ACCEPTED)
+    record.move(State.RESULT if sighting.successes or adopted else State.ACCEPTED)
     purchase.journal.put(record)
+
+
+async def _fetch_by_kept_addresses(purchase: Purchase) -> bool:
+    """Try each film once at the address that it had: its host may have been away longer than the service remembers."""
+    record = purchase.record
+    purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls}
+    for film in [film for film in record.films if film.video_uuid in purchase.urls]:
+        with contextlib.suppress(Gone, NotReady, DownloadError):
+            await _fetch_film(purchase, film)
+            return True
+    return False
 
 
 async def _not_here(purchase: Purchase) -> tuple[list[Film], KlingError | None]:
@@ -202,6 +228,40 @@ async def _is_here(purchase: Purchase, film: Film) -> bool:
         return await purchase.journal.disk.offload(_intact, purchase.journal, film)
     except OSError as error:
         raise tell.unreadable(purchase.record, film.file, error) from None
+
+
+async def _adopted(purchase: Purchase, film: Film) -> bool:
+    """Take a film that lies here under its own name, whole by its structure: only its record could not be written.
+
+    For what the service no longer has: there is no hash to judge the file by.
+    """
+    try:
+        return await purchase.journal.disk.offload(_adopt, purchase.journal, purchase.record, film)
+    except OSError as error:
+        raise tell.unreadable(purchase.record, film.video_uuid, error) from None
+
+
+def _adopt(journal: Journal, record: Record, film: Film) -> bool:
+    for container in CONTAINERS:
+        name = f"{film.video_uuid}.{container}"
+        status = journal.disk.stat(journal.films / name)
+        if status is None or _is_anothers(journal, record, name):
+            continue
+        with journal.disk.open(journal.films / name) as file:
+            if container_fault(file, status[0], container, announced=True):
+                continue
+            film.file, film.size, film.sha256 = name, status[0], _sha256(file)
+        journal.put(record)
+        return True
+    return False
+
+
+def _is_anothers(journal: Journal, record: Record, name: str) -> bool:
+    """Whether a film of that name is here and belongs to another purchase, should the service call two by one name."""
+    if journal.disk.stat(journal.films / name) is None:
+        return False
+    others = (each for each in journal.newest() if each.task_uuid != record.task_uuid)
+    return any(film.file == name for each in others for film in (*each.films, *each.gone))
 
 
 async def _find_here(purchase: Purchase) -> None:
@@ -260,11 +320,16 @@ def _intact(journal: Journal, film: Film) -> bool:
     status = journal.disk.stat(path)
     if status is None or status[0] != film.size:
         return False
-    digest = hashlib.sha256()
     try:
         with journal.disk.open(path) as file:
-            while piece := file.read(2**20):
-                digest.update(piece)
+            return _sha256(file) == film.sha256
     except FileNotFoundError:
         return False
-    return digest.hexdigest() == film.sha256
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(2**20):
+        digest.update(piece)
+    return digest.hexdigest()

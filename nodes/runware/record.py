@@ -59,7 +59,7 @@ ALL_KNOWN = frozenset({State.RESULT, State.COMMITTED, State.EXPIRED})
 """No further result comes, and so no further cost."""
 
 UNSEEN = "resultUnseen"
-"""Code of a failure: results were ordered, and forgotten by the service before it showed them. They may be billed."""
+"""Code of a failure: results were ordered, and never shown by the service. They may be billed."""
 
 
 class Film(BaseModel):

@@ -112,6 +112,9 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
         purchase.keep(sighting.unaddressed, gone=True)
         _close_short(purchase)
         return
+    if record.films and watch.lasted(watch.unchanged_since, timing.lost_patience) and _is_late(purchase):
+        _close_short(purchase)
+        return
     lost = watch.lasted(watch.lost_since, timing.lost_patience)
     if not (lost or watch.lasted(watch.silent_since, timing.lost_patience)):
         return
@@ -135,6 +138,11 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
         purchase.journal.put(record)
 
 
+def _is_late(purchase: Purchase) -> bool:
+    """Whether every render of this purchase would have ended by now and be seen (A2, A3): what is here is given."""
+    return min(purchase.ages(purchase.record.accepted_at or 0.0)) >= purchase.timing.settle
+
+
 async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
     """End the waiting for what the archive alone has, whole; it is asked again after another minute of silence."""
     if not _knows_its_number(purchase):
@@ -153,7 +161,7 @@ def _close_short(purchase: Purchase) -> None:
     record = purchase.record
     unseen = record.number_results - len(record.films) - len(record.gone)
     if unseen > 0:
-        words = f"{unseen} of {record.number_results} results were forgotten by the service before it showed them"
+        words = f"{unseen} of {record.number_results} results were never shown by the service"
         record.failures.append({"code": UNSEEN, "message": words})
     record.move(State.RESULT)
     purchase.journal.put(record)
@@ -174,6 +182,8 @@ class Watch:
         """Since when all that is open is finished, by the service's word, and has no address."""
         self.silent_since: float | None = None
         """Since when every answer said nothing of the task."""
+        self.unchanged_since: float | None = None
+        """Since when no answer has shown a further result."""
         self._films = 0
 
     @property
@@ -193,6 +203,7 @@ class Watch:
         if sighting.failures and not self.settling:
             self.settling = 1
         now = self.now()
+        self.unchanged_since = _since(self.unchanged_since, now, holds=not news)
         self.failed_since = _since(self.failed_since, now, holds=self.settling > 0)
         self.lost_since = _since(self.lost_since, now, holds=sighting.lost)
         self.silent_since = _since(self.silent_since, now, holds=sighting.empty)

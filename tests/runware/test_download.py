@@ -258,7 +258,7 @@ def test_a_redirect_is_never_followed(tmp_path, status, target):
         {"headers": {"Content-Encoding": "deflate, gzip"}},
         {"headers": {"Content-Type": "text/html; charset=utf-8"}},
         {"headers": {"Content-Type": "application/json"}},
-        {"headers": {"Content-Type": "TEXT/PLAIN"}},
+        {"headers": {"Content-Type": "TEXT/PLAIN"}, "body": b"Please wait"},
         {"body": b"<html>Please wait</html>"},
         {"body": b""},
         {"body": b"\0" * 3000},
@@ -417,3 +417,9 @@ def test_the_names_signature_stays_out_of_every_message(tmp_path):
     with pytest.raises(DownloadError) as caught:
         fetch(Host(), tmp_path / "film.mp4", url="https://evil.example/a.mp4?X-Amz-Signature=canary")
     assert "canary" not in str(caught.value) + repr(caught.value)
+
+
+def test_a_film_that_is_called_text_is_a_film(tmp_path):
+    host = Host({"headers": {"Content-Type": "text/plain"}})
+    assert fetch(host, tmp_path / "film.mp4").sha256 == HASH
+    assert len(host.asked) == 1

@@ -1,0 +1,165 @@
+"""What is already here of a paid film: its address, its file, or both. It is tried before anything is called gone."""
+
+from __future__ import annotations
+
+import pytest
+from kling.nodes.runware.errors import StorageError
+from kling.nodes.runware.journal import Journal
+from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator import tiny_film
+from kling.nodes.runware.simulator.exchange import Reply
+from kling.nodes.runware.simulator.films import Films
+from kling.nodes.runware.simulator.service import Answer
+
+from world.cast import THREE, Told, given, rotate, story, told
+from world.orders import Kind
+from world.story import Story
+
+HOUR = 3_600.0
+
+
+class ClosedForHours(Films):
+    """A host of films that answers 404 for the first hours, though the files are there."""
+
+    async def download(self, request, fault, now):
+        if now < 20 * HOUR:
+            return Reply(404)
+        return await super().download(request, fault, now)
+
+
+class GoneAfterHours(Films):
+    async def download(self, request, fault, now):
+        return Reply(404) if now > 10 * HOUR else await super().download(request, fault, now)
+
+
+@pytest.mark.parametrize("again", ["run", "collect"])
+def test_an_address_that_works_again_gives_the_film_that_the_service_no_longer_names(again):
+    here = Story(retention=2 * HOUR)
+    here.simulator.films.__class__ = ClosedForHours
+    press = here.buy if again == "run" else lambda: here.collect(here.order().uuid(0))
+    here.buy()
+    here.wait(14 * HOUR)
+    assert here.buy().end == "ResultExpired"
+    assert press().end == "ResultExpired"
+    here.wait(8 * HOUR)
+    assert given(press()) == 1
+    assert here.sends == 1
+
+
+def test_a_film_that_lies_here_whole_is_given_though_its_record_could_not_be_written(monkeypatch):
+    here = Story(retention=2 * HOUR)
+    here.simulator.films.__class__ = GoneAfterHours
+    put = Journal.put
+
+    def full(journal, record):
+        if any(film.file for film in record.films):
+            raise StorageError("no room")
+        put(journal, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "put", full)
+        assert here.buy().end == "StorageError"
+    assert len(here.films()) == 1
+    here.wait(20 * HOUR)
+    assert given(here.buy()) == 1
+    assert here.sends == 1
+
+
+def test_a_file_that_is_no_whole_film_is_not_taken_for_one(monkeypatch):
+    here = Story()
+    assert given(here.buy()) == 1
+    (path,) = here.volume.below("films")
+    record = here.record()
+    record.films[0].file = record.films[0].sha256 = record.films[0].size = None
+    record.state = State.RESULT
+    here.process.journal.put(record)
+    here.volume.put(path, b"half a film")
+    assert given(here.buy()) == 1
+    assert here.asked("download") == 2
+    assert here.films() == [tiny_film.render({"taskUUID": here.record().task_uuid, "duration": 5}, 0)]
+
+
+class SameName(Told):
+    """Calls the film of every purchase by the same UUID."""
+
+    def _job(self, _task):
+        return None
+
+    def _poll(self, task, now):
+        answer = super()._poll(task, now)
+        for row in answer.data:
+            if "videoUUID" in row:
+                row["videoUUID"] = "1"
+        return answer
+
+
+def test_films_that_the_service_calls_by_one_name_do_not_replace_each_other():
+    here = story(kind=SameName)
+    assert given(here.buy(take=1)) == given(here.buy(take=2)) == 1
+    assert len(here.films()) == len(set(here.films())) == 2
+    first = here.buy(take=1).record.films[0]
+    second = here.buy(take=2).record.films[0]
+    assert first.file != second.file
+    assert first.sha256 != second.sha256
+    assert here.asked("download") == 2
+
+
+@pytest.mark.parametrize(("ordered", "sent"), [("mp4", "WEBM"), ("webm", "MP4"), ("mov", "WEBM")])
+def test_a_whole_film_in_another_container_than_ordered_is_kept_by_its_own(ordered, sent):
+    here = Story(render=lambda task, place: tiny_film.render({**task, "outputFormat": sent}, place))
+    outcome = here.buy(Kind(ending=ordered))
+    assert given(outcome) == 1
+    assert outcome.record.films[0].file.endswith("." + sent.lower())
+    assert here.asked("download") == here.sends == 1
+
+
+def test_a_film_that_another_key_bought_is_not_called_lost_by_the_present_one():
+    here = Story(retention=2 * HOUR)
+    assert given(here.buy()) == 1
+    for path in here.volume.below("films"):
+        here.volume.drop(path)
+    bought = here.record().task_uuid
+    rotate(here)
+    here.simulator.service.jobs.clear()  # the other account's tasks are not shown to this one
+    for press in (here.buy, lambda: here.collect(bought)):
+        error = press().error
+        assert "another API key" in str(error)
+        assert "earlier key" in str(error)
+    assert here.sends == 1
+
+
+class TwoOfThree(Told):
+    """Shows two of three results, and of the third nothing, or that it is being made for ever."""
+
+    hangs: bool
+
+    def said(self, job, now):
+        if now < job.ends:
+            return None
+        pending = [{"taskType": "videoInference", "taskUUID": job.task["taskUUID"], "status": "processing"}]
+        return Answer([*(job._success(film, now) for film in job.films[:2]), *(pending if self.hangs else [])])
+
+    def archived(self, job, now):  # noqa: ARG002
+        return False
+
+
+class ThirdHangs(TwoOfThree):
+    hangs = True
+
+
+class ThirdIsMissing(TwoOfThree):
+    hangs = False
+
+
+@pytest.mark.parametrize("kind", [ThirdHangs, ThirdIsMissing])
+def test_a_result_that_never_comes_does_not_withhold_the_others_once_it_could_have_come(kind):
+    here = told(kind)
+    assert here.buy(THREE, patience=1_800.0).end == "left"
+    here.wait(2 * HOUR)
+    outcome = here.buy(THREE)
+    assert given(outcome) == 2
+    assert outcome.record.state is State.COMMITTED
+    assert "1 of 3" in str(outcome.record.failures)
+    here.simulator.service.__class__ = Told
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
