@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import tell
 from .container import container_fault
@@ -15,6 +15,8 @@ from .journal import Journal
 from .record import Film, Record, State
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
     from .task import Purchase
     from .verdict import Sighting
 
@@ -22,16 +24,42 @@ GONE = "resultGone"
 CONTAINERS = ("mp4", "webm", "mov")
 
 
-async def fetch_early(purchase: Purchase) -> None:
-    """Fetch what is ready while others are still being made; what fails now is fetched at the end."""
-    for film in purchase.record.films:
-        if film.file is None:
-            try:
-                await _fetch_film(purchase, film)
-            except StorageError:  # no room for this one is no room for the next
-                return
-            except (Gone, NotReady, DownloadError):
-                continue
+class Early:
+    """Fetches what is ready while others are still being made, all side by side, and keeps nobody from asking on.
+
+    What fails is fetched at the end. A file may live for a minute only, and one that is slow must not cost the others.
+    """
+
+    def __init__(self, purchase: Purchase) -> None:
+        self._purchase = purchase
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def go_on(self) -> None:
+        """Begin with what is new, and once more with what failed."""
+        for film in self._purchase.record.films:
+            task = self._tasks.get(film.video_uuid)
+            if film.file is None and (task is None or _has_failed(task)):
+                self._tasks[film.video_uuid] = asyncio.ensure_future(_fetch_film(self._purchase, film))
+
+    async def end(self) -> None:
+        """Let what is under way arrive."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values())
+        for task in self._tasks.values():
+            _has_failed(task)
+
+    def stop(self) -> None:
+        """Leave what is under way."""
+        for task in self._tasks.values():
+            _leave(task)
+
+
+def _has_failed(task: asyncio.Task[None]) -> bool:
+    """Whether a film could not be fetched just now; any other error is raised."""
+    error = task.exception() if task.done() and not task.cancelled() else None
+    if error is not None and not isinstance(error, (Gone, NotReady, DownloadError, StorageError)):
+        raise error
+    return error is not None
 
 
 async def fetch(purchase: Purchase) -> None:
@@ -41,25 +69,7 @@ async def fetch(purchase: Purchase) -> None:
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
     record.films, record.gone = [*record.films, *record.gone], []
     record.failures = [each for each in record.failures if each.get("code") != GONE]
-    waiting, trouble = await _not_here(purchase)
-    missing: list[Film] = []
-    tried: list[Film] = []
-    stuck: DownloadError | None = None
-    while waiting:
-        film = waiting.pop(0)
-        tried.append(film)
-        try:
-            if not await _fetch_patiently(purchase, film):
-                missing.append(film)
-        except DownloadError as error:  # the others are paid as well, and may be gone tomorrow
-            stuck = stuck or error
-            missing.append(film)
-        except KlingError as error:
-            trouble = trouble or error
-        known = [id(each) for each in (*waiting, *tried)]  # asking for addresses may show more films
-        waiting += [each for each in record.films if each.file is None and id(each) not in known]
-    if trouble is not None:
-        raise trouble
+    missing, stuck = await _fetch_all(purchase)
     if stuck is not None and (len(missing) == len(record.films) or not _is_overdue(purchase)):
         raise stuck
     record.stuck_since = None
@@ -74,6 +84,53 @@ async def fetch(purchase: Purchase) -> None:
     if not record.gone:
         purchase.journal.forget(record.task_uuid, "urls")
     purchase.journal.forget(record.task_uuid, "body")
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    if not task.done() and not task.get_loop().is_closed():  # a process that ends may close it first
+        task.cancel()
+
+
+async def _fetch_all(purchase: Purchase) -> tuple[list[Film], DownloadError | None]:
+    """Fetch side by side what is not here; give what could not be had, and the first trouble with a download."""
+    record = purchase.record
+    waiting, trouble = await _not_here(purchase)
+    missing: list[Film] = []
+    tried: list[Film] = []
+    stuck: DownloadError | None = None
+    while waiting:
+        tried += waiting
+        ends = await _together(_fetch_patiently(purchase, film) for film in waiting)
+        for film, end in zip(waiting, ends, strict=True):
+            if isinstance(end, DownloadError):  # the others are paid as well, and may be gone tomorrow
+                stuck = stuck or end
+                missing.append(film)
+            elif isinstance(end, KlingError):
+                trouble = trouble or end
+            elif not end:
+                missing.append(film)
+        known = [id(film) for film in tried]  # asking for addresses may show more films
+        waiting = [film for film in record.films if film.file is None and id(film) not in known]
+    if trouble is not None:
+        raise trouble
+    return missing, stuck
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, bool]]) -> list[bool | KlingError]:
+    """Do some works side by side; give each one's end. What is no KlingError is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            _leave(task)
+    errors = [task.exception() for task in tasks]
+    for error in errors:
+        if error is not None and not isinstance(error, KlingError):
+            raise error
+    return [
+        error if isinstance(error, KlingError) else task.result() for task, error in zip(tasks, errors, strict=True)
+    ]
 
 
 def _over(purchase: Purchase) -> KlingError:

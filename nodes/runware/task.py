@@ -21,7 +21,7 @@ from .errors import NotSent, StorageError
 from .journal import Journal, lock_place
 from .limits import RESULTS_MAX
 from .order import Order, Status, Timing
-from .record import ENDED_BADLY, NEVER_BILLED, UNSENT, Film, Record, State
+from .record import ENDED_BADLY, NEVER_BILLED, TAKEN, UNSENT, Film, Record, State
 from .verdict import PASSING, REFUSALS, Sighting, key_refused, look
 
 if TYPE_CHECKING:
@@ -197,11 +197,15 @@ class Purchase:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """Take one of the process's places for running purchases; `_leave_place` gives it back early."""
-        if self.places.locked():
-            self.status.words = "waiting for a free place (KLING_MAX_CONCURRENCY)"
-        await self.places.acquire()
-        self._has_place = True
+        """Take one of the process's places for running purchases; `leave_place` gives it back early.
+
+        What the service has needs none: its film may not live until one is free.
+        """
+        if not (self.places.locked() and self.record.state in TAKEN):
+            if self.places.locked():
+                self.status.words = "waiting for a free place (KLING_MAX_CONCURRENCY)"
+            await self.places.acquire()
+            self._has_place = True
         try:
             yield
         finally:

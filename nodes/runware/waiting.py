@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from . import tell
-from .fetching import fetch_early
+from .fetching import Early
 from .pace import HISTORY_NEEDED, next_wait
 from .record import UNSEEN, State
 from .sending import MESSAGE_KEPT
@@ -26,24 +26,36 @@ async def wait(purchase: Purchase) -> None:
     history = tuple(purchase.journal.durations(kind))
     purchase.status.durations = history if len(history) >= HISTORY_NEEDED else purchase.timing.expected
     purchase.status.accepted_at = record.accepted_at
-    while record.state is State.ACCEPTED:
-        purchase.status.words = "accepted" if not watch.trouble else f"accepted; {watch.trouble}"
-        purchase.status.films = len(record.films)
-        if watch.elapsed > purchase.timing.watch:
-            raise tell.still_running(record.task_uuid)
-        if watch.elapsed > purchase.timing.overlong:
-            purchase.leave_place()  # a render that hangs must not keep others waiting
-        sighting = await purchase.ask(record.task_uuid)
-        watch.note(sighting)
-        if sighting is not None:
-            purchase.keep(sighting.successes)
-            _count_found(purchase, sighting)
-            if _all_known(purchase, sighting, watch):
-                await _close(purchase, kind, sighting)
-                return
-            await fetch_early(purchase)
-            await _give_up_lost(purchase, watch, sighting)
-        await asyncio.sleep(_pause(purchase, watch))
+    early = Early(purchase)
+    try:
+        while record.state is State.ACCEPTED:
+            purchase.status.words = "accepted" if not watch.trouble else f"accepted; {watch.trouble}"
+            purchase.status.films = len(record.films)
+            if watch.elapsed > purchase.timing.watch:
+                raise tell.still_running(record.task_uuid)
+            if watch.elapsed > purchase.timing.overlong:
+                purchase.leave_place()  # a render that hangs must not keep others waiting
+            await _ask(purchase, watch, early, kind)
+            if record.state is State.ACCEPTED:
+                await asyncio.sleep(_pause(purchase, watch))
+        await early.end()
+    finally:
+        early.stop()
+
+
+async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> None:
+    """Ask once; what is shown is recorded, and the waiting ends when nothing more can come."""
+    sighting = await purchase.ask(purchase.record.task_uuid)
+    watch.note(sighting)
+    if sighting is None:
+        return
+    purchase.keep(sighting.successes)
+    _count_found(purchase, sighting)
+    if _all_known(purchase, sighting, watch):
+        await _close(purchase, kind, sighting)
+    else:
+        early.go_on()
+        await _give_up_lost(purchase, watch, sighting)
 
 
 def _pause(purchase: Purchase, watch: Watch) -> float:

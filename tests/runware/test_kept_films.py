@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from kling.nodes.runware.errors import StorageError
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import tiny_film
 from kling.nodes.runware.simulator.exchange import Reply
-from kling.nodes.runware.simulator.films import Films
-from kling.nodes.runware.simulator.service import Answer
+from kling.nodes.runware.simulator.films import NAME, Films
+from kling.nodes.runware.simulator.service import Answer, Service
 
 from world.cast import THREE, Told, given, rotate, story, told
 from world.orders import Kind
@@ -163,3 +165,52 @@ def test_a_result_that_never_comes_does_not_withhold_the_others_once_it_could_ha
     here.simulator.service.__class__ = Told
     assert given(here.buy(THREE)) == 3
     assert here.sends == 1
+
+
+FOUR = Kind(results=4)
+
+
+class OneHangs(Films):
+    """Gives each file for a minute after the result; the first one only drips."""
+
+    async def download(self, request, fault, now):
+        job, place = self.service.film(NAME.fullmatch(request.path)["uuid"])
+        if now > job.ends + 60.0:
+            return Reply(404)
+        reply = await super().download(request, fault, now)
+        return replace(reply, pause=50.0, piece=100) if place == 0 else reply
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["all at once", "one after the other"])
+def test_one_film_that_hangs_does_not_cost_the_others(early):
+    here = story(kind=OneByOne if early else Service)
+    here.simulator.films.__class__ = OneHangs
+    here.simulator.service.retention = 120.0
+    here.buy(FOUR)
+    assert len(here.films()) == 3
+    assert here.sends == 1
+
+
+class OneByOne(Told):
+    """Shows the first result a minute early, and the third one only from half a minute to a quarter before the end."""
+
+    def said(self, job, now):
+        shown = [job._success(film, now) for film in job.films[:2]]
+        return Answer(shown) if job.at + 20 <= now < job.ends else None
+
+
+def test_while_a_slow_film_is_fetched_the_others_are_asked_for():
+    here = told(OneByOne)
+
+    class Slow(type(here.simulator.films)):
+        async def download(self, request, fault, now):
+            reply = await super().download(request, fault, now)
+            return replace(reply, pause=10.0, piece=700)
+
+    here.simulator.films.__class__ = Slow
+    asked = []
+    poll = here.simulator.service._poll
+    here.simulator.service._poll = lambda task, now: (asked.append(now), poll(task, now))[1]
+    assert given(here.buy(THREE)) == 3
+    during = [moment for moment in asked if 25.0 <= moment < 55.0]
+    assert len(during) >= 3

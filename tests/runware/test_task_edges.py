@@ -12,6 +12,7 @@ from kling.nodes.runware.record import Record, State
 from kling.nodes.runware.response import Row
 from kling.nodes.runware.task import _film_name
 
+from world.cast import given
 from world.disk import Volume
 from world.process import Process
 from world.story import Story
@@ -91,13 +92,22 @@ def test_a_purchase_in_any_state_after_the_first_is_waited_for_whoever_leaves():
 
 def test_a_purchase_that_was_sent_is_told_as_sent_while_it_waits_for_a_place():
     """Cancel said that nothing was sent, and that it was not billed."""
-    story = Story()
-    assert story.buy(patience=10.0).end == "left"
+    story = Story(*[("videoInference", "lost_before")] * 9, *[("getResponse", "empty_data")] * 99)
+    assert story.buy().end == "SubmissionUncertain"
     story.restart().places = asyncio.Semaphore(0)
     assert story.buy(patience=10.0).end == "left"
     ((purchase, _, _),) = story.process.running.values()
     assert purchase.status.words == "waiting for a free place (KLING_MAX_CONCURRENCY)"
     assert purchase.sent
+
+
+def test_what_the_service_has_does_not_wait_for_a_place_while_its_film_may_go():
+    story = Story()
+    assert story.buy(patience=10.0).end == "left"
+    story.restart().places = asyncio.Semaphore(0)
+    assert given(story.buy()) == 1
+    assert story.process.places._value == 0
+    assert story.sends == 1
 
 
 def test_a_place_is_given_back_once_though_it_was_left_early():
