@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from .afterwards import collect_later
 from .attempts import FAR
 from .client import Client, hide_from_logs
 from .errors import NOT_BILLED, KlingError
@@ -135,6 +136,7 @@ class Wire:
         self._running: dict[tuple[str, str], Running] = {}
         self._clients: dict[tuple[str, str, bool], Client] = {}
         self._places: dict[tuple[bool, int], asyncio.Semaphore] = {}
+        self._later: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._tidied: set[Path] = set()
 
     def journal(self, account: Account) -> Journal:
@@ -222,14 +224,7 @@ class Wire:
         key: tuple[str, str],
     ) -> Running:
         journal = self.journal(account)
-        purchase = Purchase(
-            order,
-            client=self._client(account),
-            journal=journal,
-            settings=account.settings,
-            places=self._place(account),
-            timing=REHEARSAL_TIMING if account.rehearsal else None,
-        )
+        purchase = self._purchase(account, order)
         running = Running(purchase, rehearsal=account.rehearsal)
 
         async def live() -> None:
@@ -242,6 +237,7 @@ class Wire:
                 running.future.cancel()
             except BaseException as error:  # noqa: BLE001  handed to whoever waits
                 running.future.set_exception(error)
+                self._go_on(account, purchase.status.task_uuid)
             else:
                 running.future.set_result(record)
             finally:
@@ -254,6 +250,24 @@ class Wire:
 
         loop.call_soon_threadsafe(begin)
         return running
+
+    def _purchase(self, account: Account, order: Order | None) -> Purchase:
+        return Purchase(
+            order,
+            client=self._client(account),
+            journal=self.journal(account),
+            settings=account.settings,
+            places=self._place(account),
+            timing=REHEARSAL_TIMING if account.rehearsal else None,
+        )
+
+    def _go_on(self, account: Account, task_uuid: str) -> None:
+        """Collect later what an error has ended, if it was sent; once for each purchase. On the loop."""
+        name = (str(account.folder), task_uuid)
+        if task_uuid and not account.rehearsal and name not in self._later:
+            task = asyncio.ensure_future(collect_later(lambda: self._purchase(account, None), task_uuid))
+            self._later[name] = task
+            task.add_done_callback(lambda _: self._later.pop(name))
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from kling.nodes.runware import afterwards
 from kling.nodes.runware import wire as module
 from kling.nodes.runware.client import Client
 from kling.nodes.runware.errors import KlingError, TaskFailed
@@ -38,6 +39,8 @@ class Stage:
     def end(self):
         loop = self.wire._loop
         if loop is not None:
+            for task in list(self.wire._later.values()):
+                loop.call_soon_threadsafe(task.cancel)
             loop.call_soon_threadsafe(loop.stop)
             for _ in range(500):
                 if not loop.is_running():
@@ -170,6 +173,19 @@ def test_an_error_reaches_every_waiter_and_the_next_run_begins_anew(stage):
         with pytest.raises(TaskFailed):
             ticket.result()
     assert finish(here.buy()).state is State.COMMITTED
+
+
+def test_what_an_error_has_ended_is_collected_later_though_nobody_presses_again(stage, monkeypatch):
+    monkeypatch.setattr(afterwards, "PAUSES", (0.1, 0.1, 0.1))
+    here = stage(*[("getResponse", None)] * 4, ("getResponse", {"kind": "status", "status": 401}), latency=0.5)
+    ticket = here.buy()
+    with pytest.raises(KlingError):
+        finish(ticket)
+    journal = here.wire.journal(here.account)
+    task_uuid = order(KINDS[0], KEY, 1).uuid(0)
+    until(lambda: journal.get(task_uuid).state is State.COMMITTED)
+    until(lambda: not here.wire._later)
+    assert sum(exchange.channel == "videoInference" for exchange in here.simulator.requests) == 1
 
 
 def test_a_folder_that_cannot_be_used_is_told_to_who_waits(stage, tmp_path):

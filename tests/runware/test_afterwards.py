@@ -1,0 +1,84 @@
+"""Nobody is there any more: what an error has ended is collected as soon as that works, and nothing is sent."""
+
+from __future__ import annotations
+
+import pytest
+from kling.nodes.runware.afterwards import PAUSES, collect_later
+from kling.nodes.runware.record import State
+from kling.nodes.runware.simulator.exchange import Reply
+from kling.nodes.runware.simulator.films import NAME, Films
+
+from world.cast import given
+from world.story import Story
+
+HOUR = 3_600.0
+
+
+def go_on(here):
+    """Leave it alone with what an error has ended."""
+    here.run(collect_later(lambda: here.process.purchase(None), here.order().uuid(0)))
+
+
+class LivesAnHour(Films):
+    async def download(self, request, fault, now):
+        job, _ = self.service.film(NAME.fullmatch(request.path)["uuid"])
+        return Reply(404) if now > job.ends + HOUR else await super().download(request, fault, now)
+
+
+TROUBLES = {
+    "a host of films that is closed for minutes": [("download", "503")] * 60,
+    "a line that is down when the film is fetched": [("download", {"kind": "outage", "seconds": 300.0})],
+    "a question that is refused": [("getResponse", None)] * 4 + [("getResponse", {"kind": "status", "status": 401})],
+    "an account without credit for a moment": [("getResponse", None)] * 4 + [("getResponse", "402")],
+}
+
+
+@pytest.mark.parametrize("script", TROUBLES.values(), ids=TROUBLES)
+def test_a_passing_trouble_after_the_send_does_not_cost_the_film_though_nobody_presses_again(script):
+    here = Story(*script)
+    here.simulator.films.__class__ = LivesAnHour
+    outcome = here.buy()
+    assert outcome.error is not None
+    assert here.record().state in {State.ACCEPTED, State.RESULT}
+    go_on(here)
+    assert len(here.films()) == 1
+    here.wait(8 * HOUR)
+    assert given(here.buy()) == 1
+    assert here.sends == 1
+
+
+def test_a_disk_that_is_full_for_a_moment_does_not_cost_the_film_either():
+    here = Story()
+    here.simulator.films.__class__ = LivesAnHour
+    assert here.buy(patience=30.0).end == "left"
+    here.process.disk_fault, here.process.disk_fuse = "full", 0
+    here.wait(300.0)
+    assert here.record().state in {State.ACCEPTED, State.RESULT}
+    here.process.disk_fuse = -1
+    go_on(here)
+    assert len(here.films()) == 1
+    assert here.sends == 1
+
+
+def test_what_is_in_doubt_is_asked_for_and_never_sent_again():
+    here = Story(*[("videoInference", "lost_before")] * 9)
+    assert here.buy().end == "SubmissionUncertain"
+    sends = here.sends
+    go_on(here)
+    assert here.sends == sends
+    assert here.billed == 0
+
+
+@pytest.mark.parametrize("script", [[("job", "fail")], [("videoInference", {"kind": "status", "status": 402})]])
+def test_what_has_ended_is_not_asked_for_any_more(script):
+    here = Story(*script)
+    here.buy()
+    asked = len(here.simulator.requests)
+    began = here.loop.time()
+    go_on(here)
+    assert len(here.simulator.requests) == asked
+    assert here.loop.time() - began == PAUSES[0]
+
+
+def test_it_goes_on_for_a_day_and_no_longer():
+    assert 23 * HOUR <= sum(PAUSES) <= 25 * HOUR
