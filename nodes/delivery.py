@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import host
 from .runware.errors import StorageError
-from .runware.files import Disk, write_whole
+from .runware.files import Disk, sha256_of, write_whole
 from .runware.places import check_output, expand_tokens
 from .runware.tell import COLLECT
 
@@ -64,7 +64,7 @@ def deliver(  # noqa: PLR0913
             "path": str(path),
             "subfolder": subfolder,
             "size": path.stat().st_size,
-            "sha256": _sha256(path),
+            "sha256": sha256_of(path),
             "video_uuid": film.video_uuid,
         }
         about = {**sidecar, "file": path.name, "sha256": entry["sha256"], "size": entry["size"]}
@@ -120,7 +120,7 @@ def _earlier(record: Record, key: str) -> Delivered | None:
         return None
     path = Path(str(entry.get("path")))
     try:
-        if path.stat().st_size == entry.get("size") and _sha256(path) == entry.get("sha256"):
+        if path.stat().st_size == entry.get("size") and sha256_of(path) == entry.get("sha256"):
             return Delivered(path, str(entry.get("subfolder", "")))
     except OSError:
         pass
@@ -130,11 +130,3 @@ def _earlier(record: Record, key: str) -> Delivered | None:
 def _delivery_key(film: Film, prefix: str, metadata: Mapping[str, str]) -> str:
     text = json.dumps([film.video_uuid, prefix, str(host.output_folder()), sorted(metadata.items())])
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()

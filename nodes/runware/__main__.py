@@ -11,6 +11,8 @@ Nothing here spends. `list` and `show` change nothing and ask nobody; only `coll
 from __future__ import annotations
 
 import argparse
+import contextlib
+import filecmp
 import json
 import sys
 import time
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import settings
 from .errors import KlingError, MissingKeyError, StorageError
-from .files import write_whole
+from .files import sha256_of, write_whole
 from .journal import UUID_PATTERN, Journal, lock_place
 from .ledger import PAGE_MOST, Ledger
 from .price import usd
@@ -189,6 +191,8 @@ def _collect(given: argparse.Namespace, journal: Journal) -> None:
     for film in record.films:
         source = journal.films / str(film.file)
         _say(str(_copy(journal, source, given.to) if given.to else source))
+    for film in record.gone:
+        sys.stderr.write(f"Film {film.video_uuid} could not be fetched; collect again to ask for it again, for free.\n")
 
 
 def _key(given: argparse.Namespace, journal: Journal) -> str:
@@ -209,7 +213,7 @@ def _copy(journal: Journal, source: Path, folder: Path) -> Path:
     target = folder / source.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (target.is_file() and target.stat().st_size == source.stat().st_size):
+        if not (target.is_file() and filecmp.cmp(source, target, shallow=False)):
             with source.open("rb") as film:
                 write_whole(journal.disk, target, iter(lambda: film.read(2**20), b""))
     except OSError as error:
@@ -225,16 +229,15 @@ def _prune(given: argparse.Namespace, journal: Journal) -> None:
     """Make room. A paid purchase's record stays for ever: it is what keeps its graph from buying it again."""
     before = journal.clock() - given.older_than * DAY
     old = [record for page in list(_pages(journal)) for record in page if record.updated_at < before]
-    unpaid = [record for record in old if record.state in NEVER_BILLED and _is_newest(journal, record)]
-    kept = [path for record in old for path in _films(journal, record)]
-    room = sum(path.stat().st_size for path in kept)
     if given.really:
         journal.tidy()
-        for record in old:
-            _remove(journal, record.task_uuid, before)
+    gone = [
+        _remove(journal, record.task_uuid, before) if given.really else _removable(journal, record) for record in old
+    ]
+    kept = [size for sizes, _ in gone for size in sizes]
     verb = "Removed" if given.really else "Would remove"
-    films, records = _counted(len(kept), "kept film"), _counted(len(unpaid), "record")
-    _say(f"{verb} {films} ({room / 2**20:.1f} MiB) and {records} of what was never billed, older than "
+    films, records = _counted(len(kept), "kept film"), _counted(sum(unpaid for _, unpaid in gone), "record")
+    _say(f"{verb} {films} ({sum(kept) / 2**20:.1f} MiB) and {records} of what was never billed, older than "
          f"{given.older_than:g} days.")  # fmt: skip
     _say("Films that lie nowhere else stay, and so does what KlingFetchVideo wrote to the output folder.")
     _say("A film removed here is fetched again when its graph runs, as long as the service has it;")
@@ -248,25 +251,44 @@ def _is_newest(journal: Journal, record: Record) -> bool:
     return bool(record.intent) and journal.of_intent(record.intent) == record.task_uuid
 
 
+def _removable(journal: Journal, record: Record) -> tuple[list[int], bool]:
+    """Tell what of a purchase can go: the sizes of kept films, in bytes, and whether its record."""
+    sizes = [path.stat().st_size for path in _films(journal, record)]
+    return sizes, record.state in NEVER_BILLED and _is_newest(journal, record)
+
+
 def _films(journal: Journal, record: Record) -> list[Path]:
     """List the kept films of a finished purchase that also lie in the output folder; an only copy is never removed."""
-    delivered = {entry.get("video_uuid") for entry in record.deliveries.values() if _is_there(entry)}
-    files = (
-        journal.films / Path(film.file).name
-        for film in record.films
-        if film.file and film.video_uuid in delivered and record.state is State.COMMITTED
-    )
-    return [path for path in files if path.is_file()]
+    if record.state is not State.COMMITTED:
+        return []
+    films = [(film, journal.films / Path(film.file).name) for film in record.films if film.file]
+    return [
+        path
+        for film, path in films
+        if any(
+            _is_there(each, path) for each in record.deliveries.values() if each.get("video_uuid") == film.video_uuid
+        )
+    ]
 
 
-def _is_there(entry: dict[str, Any]) -> bool:
-    """Whether a film that KlingFetchVideo wrote still lies where it was written, as long as it was."""
+def _is_there(entry: dict[str, Any], kept: Path) -> bool:
+    """Whether a film that KlingFetchVideo wrote still lies where it was written, byte for byte, beside the kept one.
+
+    A length alone tells nothing: a sync tool's placeholder has it, and so has what a power cut left. A link to the kept
+    film is no second one.
+    """
     path = Path(str(entry.get("path")))
-    return path.is_file() and path.stat().st_size == entry.get("size")
+    try:
+        return not path.samefile(kept) and sha256_of(path) == entry.get("sha256")
+    except OSError:  # neither of them counts when it cannot be read
+        return False
 
 
-def _remove(journal: Journal, task_uuid: str, before: float) -> None:
-    """Remove a purchase's films, or all of it, unless a ComfyUI is at it, or has been since it was listed."""
+def _remove(journal: Journal, task_uuid: str, before: float) -> tuple[list[int], bool]:
+    """Remove what can go of a purchase, unless a ComfyUI is at it, or has been since it was listed.
+
+    Gives what was removed, as `_removable` does.
+    """
     taken: list[int] = []
 
     def lock(name: str) -> bool:
@@ -275,16 +297,22 @@ def _remove(journal: Journal, task_uuid: str, before: float) -> None:
             return True
         return False
 
+    sizes: list[int] = []
     try:
         if not lock(task_uuid):
-            return
+            return [], False
         record = journal.get(task_uuid)
         if record is None or record.updated_at >= before or (record.intent and not lock(record.intent)):
-            return
+            return [], False
         for path in _films(journal, record):
-            journal.disk.remove(path)
-        if record.state in NEVER_BILLED and _is_newest(journal, record):
-            journal.erase(record)
+            with contextlib.suppress(OSError):  # a player has it open: it stays
+                size = path.stat().st_size
+                journal.disk.remove(path)
+                sizes.append(size)
+        if record.state not in NEVER_BILLED or not _is_newest(journal, record):
+            return sizes, False
+        journal.erase(record)
+        return sizes, not journal.path(task_uuid).exists()
     finally:
         for place in taken:
             journal.unlock(place)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import secrets
 import threading
@@ -168,6 +169,15 @@ def write_whole(disk: Disk, path: Path, chunks: Iterable[bytes]) -> None:
             disk.remove(part)
         raise
     disk.sync_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes, however large it is. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 try:

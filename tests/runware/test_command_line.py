@@ -83,7 +83,8 @@ def put(journal, number, *, days=0.0, film=b"", delivered=True, **about):
         if delivered:
             output = journal.folder.parent.parent / f"{number}.mp4"
             output.write_bytes(film)
-            entry = {"path": str(output), "size": len(film), "video_uuid": record.task_uuid}
+            sha256 = hashlib.sha256(film).hexdigest()
+            entry = {"path": str(output), "size": len(film), "sha256": sha256, "video_uuid": record.task_uuid}
             record.deliveries["a prefix"] = entry
     journal.put_intent(record.intent, record.task_uuid)
     journal.clock = lambda: time.time() - days * DAY
@@ -171,6 +172,27 @@ def test_collecting_needs_the_key_unless_the_films_are_here(journal, state, comm
     assert (again.returncode, len(list((tmp_path / "out").iterdir()))) == (0, 1)
 
 
+def test_collecting_names_a_film_that_is_missing_among_those_that_are_here(journal, command):
+    film = b"a film that is here"
+    record = put(journal, 1, film=film, number_results=2)
+    record.films[0].sha256 = hashlib.sha256(film).hexdigest()
+    record.gone.append(Film(video_uuid=UUID.format(8)))
+    journal.put(record)
+    done = command("collect", UUID.format(1))
+    assert done.stdout.splitlines() == [str(journal.films / "1.mp4")]
+    assert f"Film {UUID.format(8)} could not be fetched; collect again" in done.stderr
+
+
+def test_collecting_takes_no_other_file_of_the_same_length_for_the_copy(journal, command, tmp_path):
+    film = b"a film that is here"
+    record = put(journal, 1, film=film)
+    record.films[0].sha256 = hashlib.sha256(film).hexdigest()
+    journal.put(record)
+    (tmp_path / "1.mp4").write_bytes(bytes(len(film)))
+    assert command("collect", UUID.format(1), "--to", str(tmp_path)).returncode == 0
+    assert (tmp_path / "1.mp4").read_bytes() == film
+
+
 def test_a_film_bought_elsewhere_is_collected_and_the_key_is_said_nowhere(state, command, tmp_path):
     """Another machine buys; this one knows the UUID and has the key."""
     simulator = Simulator(key=KEY, latency=0.1, now=time.monotonic, threads=True)
@@ -218,13 +240,28 @@ def test_pruning_makes_room_and_keeps_every_paid_record(journal, state, command)
     assert [path.name for path in journal.films.iterdir()] == ["4.mp4"]
 
 
-@pytest.mark.parametrize("lost", ["never delivered", "deleted", "cut"])
+@pytest.mark.parametrize(
+    "lost", ["never delivered", "deleted", "cut", "zeros", "link", "hard link", "its hash not noted"]
+)
 def test_pruning_never_removes_the_only_copy_of_a_paid_film(journal, command, lost):
     record = put(journal, 1, days=40, film=b"paid for", delivered=lost != "never delivered")
+    kept = journal.films / "1.mp4"
     for entry in record.deliveries.values():
-        Path(entry["path"]).write_bytes(b"") if lost == "cut" else Path(entry["path"]).unlink()
+        path = Path(entry["path"])
+        path.unlink()
+        if lost in {"cut", "zeros"}:
+            path.write_bytes(b"" if lost == "cut" else bytes(len(b"paid for")))
+        elif lost == "link":
+            path.symlink_to(kept)
+        elif lost == "hard link":
+            os.link(kept, path)
+        elif lost == "its hash not noted":
+            path.write_bytes(b"paid for")
+            del entry["sha256"]
+    journal.put(record)
+    assert "Would remove 0 kept films" in command("prune").stdout
     assert "Removed 0 kept films" in command("prune", "--really").stdout
-    assert (journal.films / "1.mp4").read_bytes() == b"paid for"
+    assert kept.read_bytes() == b"paid for"
 
 
 def test_pruning_removes_nothing_outside_of_the_state_folder(journal, command, tmp_path):
@@ -269,6 +306,35 @@ def test_pruning_leaves_what_a_comfyui_is_at(journal, command):
     command("prune", "--really")
     assert (journal.films / "1.mp4").exists()
     journal.unlock(lock_place(UUID.format(1)))
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="locks a byte range as another process on POSIX would")
+def test_pruning_tells_what_it_removed_and_not_what_it_left(journal, command):
+    put(journal, 1, days=40, film=b"being read")
+    put(journal, 2, days=40, state=State.REJECTED)
+    for number in (1, 2):
+        assert journal.lock(lock_place(UUID.format(number)))
+    assert "Would remove 1 kept film (0.0 MiB) and 1 record" in command("prune").stdout
+    assert "Removed 0 kept films (0.0 MiB) and 0 records" in command("prune", "--really").stdout
+    assert len(journal.uuids()) == 2
+
+
+def test_a_film_that_cannot_be_removed_is_not_told_as_removed_and_holds_up_no_other(journal, monkeypatch, capsys):
+    """A player has it open, on Windows."""
+    for number in (1, 2):
+        put(journal, number, days=40, film=b"film")
+    remove = journal.disk.remove
+
+    def held(path):
+        if path == journal.films / "1.mp4":
+            raise PermissionError(13, "Permission denied")
+        remove(path)
+
+    monkeypatch.setattr(journal.disk, "remove", held)
+    journal.clock = time.time
+    cli._prune(argparse.Namespace(older_than=30.0, really=True), journal)
+    assert "Removed 1 kept film " in capsys.readouterr().out
+    assert [path.name for path in journal.films.iterdir()] == ["1.mp4"]
 
 
 def test_the_folder_is_found_from_where_the_pack_is_installed(tmp_path, command):
