@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import host
+from .runware import tell
 from .runware.errors import StorageError
 from .runware.files import Disk, sha256_of, write_whole
+from .runware.journal import PART_KEPT_SECONDS
 from .runware.places import check_output, expand_tokens
-from .runware.tell import COLLECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,20 +57,13 @@ def deliver(  # noqa: PLR0913
     earlier = _earlier(record, key)
     if earlier is not None:
         return earlier
+    _check_source(source, film, record)
     try:
         name = expand_tokens(prefix, size, time.localtime())
         check_output(name, host.output_folder(), node="KlingFetchVideo", field="filename_prefix")
         folder, stem, number, subfolder = host.save_path(name, *size)
-        path = _write(source, folder, stem, number, metadata)
-        entry = {
-            "path": str(path),
-            "subfolder": subfolder,
-            "size": path.stat().st_size,
-            "sha256": sha256_of(path),
-            "video_uuid": film.video_uuid,
-        }
-        about = {**sidecar, "file": path.name, "sha256": entry["sha256"], "size": entry["size"]}
-        write_whole(Disk(), path.with_suffix(".json"), [json.dumps(about, indent=2, ensure_ascii=False).encode()])
+        _clear(folder, stem)
+        path, size_and_hash = _write(source, folder, stem, number, metadata, sidecar)
     except OSError as error:
         if isinstance(error, StorageError):
             raise
@@ -76,42 +71,109 @@ def deliver(  # noqa: PLR0913
             f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}).",
             billing="What was paid for is safe in ComfyUI's user/__kling folder.",
             task_uuid=record.task_uuid,
-            next_step=f"Free space or mend the folder's rights. {COLLECT}",
+            next_step=f"Free space or mend the folder's rights. {tell.COLLECT}",
         ) from None
+    entry = {"path": str(path), "subfolder": subfolder, **size_and_hash, "video_uuid": film.video_uuid}
     record.deliveries[key] = entry
     return Delivered(path, subfolder)
 
 
-def _write(source: Path, folder: Path, stem: str, number: int, metadata: Mapping[str, str]) -> Path:
+def _check_source(source: Path, film: Film, record: Record) -> None:
+    """Refuse a file that is not the film the record names: it would lie in the output folder as if it were paid for."""
+    if film.sha256 is None:
+        return
+    try:
+        found = sha256_of(source)
+    except OSError as error:
+        raise tell.unreadable(record, source.name, error) from None
+    if found != film.sha256:
+        raise StorageError(
+            f"The film user/__kling/films/{source.name} has changed since it was fetched.",
+            billing=tell.billed(record),
+            task_uuid=record.task_uuid,
+            next_step="Run again: it is fetched again for free, as long as the service has it.",
+        )
+
+
+def _write(
+    source: Path, folder: Path, stem: str, number: int, metadata: Mapping[str, str], sidecar: Mapping[str, Any]
+) -> tuple[Path, dict[str, Any]]:
+    """Write a film and its sidecar under the next free number. Gives the film's path, and its size and hash."""
     from .film import remux
 
     ending = source.suffix
     part = folder / f".{stem}.{secrets.token_hex(6)}{ending}"
     try:
         remux(source, part, metadata)
+        size_and_hash = {"size": part.stat().st_size, "sha256": sha256_of(part)}
         for tried in range(number, number + NUMBERS_MOST):
             path = folder / f"{stem}_{tried:05}_{ending}"
-            if path.with_suffix(".json").exists():
-                continue
-            if _claim(part, path):
-                return path
+            if _place(part, path, {**sidecar, **size_and_hash, "file": path.name}):
+                return path, size_and_hash
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     raise FileExistsError(0, "all numbers of this prefix are taken")
 
 
+def _place(part: Path, path: Path, about: Mapping[str, Any]) -> bool:
+    """Give a finished film its name and its sidecar. False, and nothing is left, where one of the names is taken.
+
+    The sidecar's name comes first: it is the same for an MP4 and a WEBM, and one number must not stand for both.
+    """
+    sidecar = path.with_suffix(".json")
+    if not _take(sidecar):
+        return False
+    placed = False
+    try:
+        write_whole(Disk(), sidecar, [json.dumps(about, indent=2, ensure_ascii=False).encode()])
+        placed = _claim(part, path)
+    finally:
+        if not placed:
+            with contextlib.suppress(OSError):
+                sidecar.unlink()
+    with contextlib.suppress(OSError):  # it lies there, and is remembered
+        Disk().sync_folder(path.parent)
+    return placed
+
+
 def _claim(part: Path, path: Path) -> bool:
-    """Give a finished file its name unless that is taken, in one step where the file system has hard links."""
+    """Give a finished file its name, unless that is taken: to look first and to rename then would be two steps."""
     try:
         os.link(part, path)
     except FileExistsError:
         return False
-    except OSError:
-        if path.exists():
+    except OSError:  # a file system without hard links: exFAT, many network shares
+        if not _take(path):
             return False
-        part.replace(path)
+        try:
+            Disk().replace(part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
     return True
+
+
+def _take(path: Path) -> bool:
+    """Make an empty file of this name, in one step; False where there is one."""
+    try:
+        path.open("xb").close()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _clear(folder: Path, stem: str) -> None:
+    """Remove what deliveries of this name left half written when they were killed; a young one may still be growing."""
+    name, drawn = re.escape(stem), "[0-9a-f]{12}"
+    film, sidecar = rf"\.{name}\.{drawn}\.(?:mp4|mov|webm)", rf"{name}_\d{{5,}}_\.json"
+    ours = re.compile(rf"{film}|\.(?:{film}|{sidecar})\.{drawn}\.part")
+    for path in folder.iterdir():
+        if ours.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > PART_KEPT_SECONDS:
+                    path.unlink()
 
 
 def _earlier(record: Record, key: str) -> Delivered | None:

@@ -1,6 +1,12 @@
 """Films into the output folder, with ComfyUI's own numbering in the place of ComfyUI."""
 
+import errno
+import hashlib
 import json
+import os
+import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -81,3 +87,122 @@ def test_a_full_disk_is_told_with_uuid_and_leaves_nothing(place, monkeypatch):
     with pytest.raises(StorageError, match=f"No space left on device.*safe in ComfyUI.s user/__kling folder.*{UUID}"):
         deliver(place)
     assert list((place.output / "video").iterdir()) == []
+
+
+def deliver_at_once(place, endings):
+    """Several deliveries under one prefix, as ComfyUI runs the nodes of one graph; each has its film, by its ending."""
+    sources = [place.source.with_name(f"film {number}{ending}") for number, ending in enumerate(endings)]
+    for source in sources:
+        source.write_bytes(source.name.encode())
+    found, together = {}, threading.Barrier(len(sources))
+
+    def work(source):
+        together.wait()
+        about = {"prefix": "video/kling", "size": (64, 48), "metadata": {}, "sidecar": {"film": source.name}}
+        found[source.name] = delivery.deliver(source, Film(video_uuid=UUID), Record(task_uuid=UUID), **about).path
+
+    threads = [threading.Thread(target=work, args=(source,)) for source in sources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def slow(method):
+    """A file operation of a network share: it is answered a moment after it looked."""
+
+    def slowly(*arguments, **named):
+        found = method(*arguments, **named)
+        time.sleep(0.01)
+        return found
+
+    return slowly
+
+
+@pytest.fixture
+def without_hard_links(monkeypatch):
+    """An exFAT stick, or a network share."""
+
+    def refuse(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+def test_deliveries_at_once_never_overwrite_each_other_without_hard_links(place, without_hard_links, monkeypatch):
+    for name in ("exists", "replace"):
+        monkeypatch.setattr(Path, name, slow(getattr(Path, name)))
+    found = deliver_at_once(place, [".mp4"] * 6)
+    assert {name: path.read_bytes().decode() for name, path in found.items()} == {name: name for name in found}
+    assert len(found) == 6
+
+
+def test_a_taken_number_is_never_overwritten_without_hard_links(place, without_hard_links):
+    first = deliver(place).path
+    first.write_bytes(b"mine")
+    first.with_suffix(".json").unlink()
+    assert deliver(place).path.name == "kling_00002_.mp4"
+    assert first.read_bytes() == b"mine"
+    assert not first.with_suffix(".json").exists()
+
+
+def test_a_film_that_cannot_be_renamed_leaves_no_empty_one(place, without_hard_links, monkeypatch):
+    replace = Path.replace
+
+    def refuse(source, target):
+        if target.suffix == ".mp4":
+            raise OSError(errno.EIO, "Input/output error")
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(StorageError, match="Input/output error"):
+        deliver(place)
+    assert list((place.output / "video").iterdir()) == []
+
+
+def test_two_films_of_different_kinds_never_share_a_sidecar(place, monkeypatch):
+    monkeypatch.setattr(Path, "exists", slow(Path.exists))
+    found = deliver_at_once(place, [".mp4", ".webm"])
+    told = {name: json.loads(path.with_suffix(".json").read_text()) for name, path in found.items()}
+    assert {name: about["film"] for name, about in told.items()} == {name: name for name in found}
+    assert len(found) == 2
+
+
+def test_a_film_whose_sidecar_cannot_be_written_leaves_no_copy_behind(place, monkeypatch):
+    """The next run would not know it, and would make another."""
+
+    def full(disk, path, chunks):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(delivery, "write_whole", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        deliver(place)
+    assert list((place.output / "video").iterdir()) == []
+
+
+def test_a_file_that_is_not_the_film_of_the_record_is_refused(place):
+    film = Film(video_uuid=UUID, file="film.mp4", sha256=hashlib.sha256(b"a film").hexdigest(), cost=0.42)
+    about = {"prefix": "video/kling", "size": (64, 48), "metadata": {}, "sidecar": {}}
+    record = Record(task_uuid=UUID, films=[film])
+    place.source.write_bytes(b"a f1lm")
+    message = rf"film\.mp4 has changed since it was fetched\. Billed .*\$0\.42\. Task UUID: {UUID}\. Run again"
+    with pytest.raises(StorageError, match=message):
+        delivery.deliver(place.source, film, record, **about)
+    assert list(place.output.iterdir()) == []
+    place.source.write_bytes(b"a film")
+    assert delivery.deliver(place.source, film, record, **about).path.read_bytes() == b"a film"
+
+
+def test_what_a_killed_delivery_left_is_cleared_after_a_day_and_nothing_else(place):
+    folder, drawn = place.output / "video", "0123456789ab"
+    folder.mkdir()
+    ours = [f".kling.{drawn}.mp4", f"..kling.{drawn}.webm.{drawn}.part", f".kling_00007_.json.{drawn}.part"]
+    others = [f".other.{drawn}.mp4", f"kling.{drawn}.mp4", ".kling.mp4", f".kling.{drawn}.txt", "kling_00001_.mp4"]
+    for name in (*ours, *others):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - 90_000,) * 2)
+    young = f".kling.{drawn[::-1]}.mp4"
+    (folder / young).write_bytes(b"half")
+    path = deliver(place).path
+    assert {each.name for each in folder.iterdir()} == {*others, young, path.name, path.with_suffix(".json").name}
