@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from . import host
 from .runware import tell
-from .runware.errors import StorageError
+from .runware.errors import KlingError, StorageError
 from .runware.files import Disk, sha256_of, write_whole
 from .runware.journal import PART_KEPT_SECONDS
 from .runware.places import check_output, expand_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from .film import FilmInfo
+    from .runware.journal import Journal
     from .runware.record import Film, Record
 
 NUMBERS_MOST = 100_000
@@ -36,6 +38,59 @@ class Delivered:
     path: Path
     subfolder: str
     """Below the output folder, with the separators ComfyUI uses."""
+
+
+def deliver_all(
+    journal: Journal,
+    record: Record,
+    *,
+    prefix: str,
+    metadata: Mapping[str, str],
+    about: Callable[[Film, FilmInfo], dict[str, Any]],
+) -> list[tuple[Delivered, FilmInfo, dict[str, Any]]]:
+    """Write all films of a purchase; each with what it is, and what `about` says of it, which is its sidecar.
+
+    One that cannot be written or read keeps none of the others back: its error is raised when they lie there and are
+    remembered, so that the next run makes no second copies of them.
+    """
+    placed: list[tuple[Delivered, FilmInfo, dict[str, Any]]] = []
+    trouble: Exception | None = None
+    known = dict(record.deliveries)
+    try:
+        for film in record.films:
+            source = journal.films / str(film.file)
+            try:
+                info = _probe(source, film, record)
+                said = about(film, info)
+                size = (info.width, info.height)
+                place = deliver(source, film, record, prefix=prefix, size=size, metadata=metadata, sidecar=said)
+            except Exception as error:  # noqa: BLE001  whatever a damaged film makes its reader stumble over
+                trouble = trouble or error
+            else:
+                placed.append((place, info, said))
+    finally:
+        if record.deliveries != known:
+            journal.remember_deliveries(record)
+    if isinstance(trouble, KlingError) and placed:
+        trouble.next_step += f" In the output folder: {len(placed)} of {len(record.films)} films."
+    if trouble is not None:
+        raise trouble
+    return placed
+
+
+def _probe(source: Path, film: Film, record: Record) -> FilmInfo:
+    """Read a kept film's header. One that cannot be read, and is what was fetched, is not fetched anew by itself."""
+    from .film import FilmError, probe
+
+    try:
+        return probe(source)
+    except FilmError as error:
+        _check_source(source, film, record)
+        error.next_step = (
+            f"It is as the service gave it, and lies at {source}: another player may show it. To fetch it again for "
+            "free, as long as the service has it, move it away and run again."
+        )
+        raise
 
 
 def deliver(  # noqa: PLR0913

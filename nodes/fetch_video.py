@@ -136,32 +136,19 @@ def _results(
     account: Account, record: Record, wanted: dict[str, Any], *, metadata: dict[str, str], cancelled: Callable[[], bool]
 ) -> list[_Result]:
     """Write every film out first, then decode: what is paid lies complete on disk before a frame is touched."""
-    from . import delivery, film
+    from . import delivery
     from .runware.wire import WIRE
 
-    journal = WIRE.journal(account)
-    sources = [journal.films / str(each.file) for each in record.films]
-    infos = [film.probe(source) for source in sources]
-    abouts = [_about(record, each, info, account) for each, info in zip(record.films, infos, strict=True)]
-    known_deliveries = dict(record.deliveries)
-    placed = [
-        delivery.deliver(
-            source,
-            each,
-            record,
-            prefix=wanted["filename_prefix"],
-            size=(info.width, info.height),
-            metadata=metadata,
-            sidecar=about,
-        )
-        for source, each, info, about in zip(sources, record.films, infos, abouts, strict=True)
-    ]
-    if record.deliveries != known_deliveries:
-        journal.remember_deliveries(record)
-    _check_together(infos, wanted)
+    placed = delivery.deliver_all(
+        WIRE.journal(account),
+        record,
+        prefix=wanted["filename_prefix"],
+        metadata=metadata,
+        about=lambda each, info: _about(record, each, info, account),
+    )
+    _check_together([info for _, info, _ in placed], wanted)
     return [
-        _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled)
-        for place, info, about in zip(placed, infos, abouts, strict=True)
+        _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled) for place, info, about in placed
     ]
 
 

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 from kling.nodes import delivery, film, host
 from kling.nodes.runware.errors import InputError, StorageError
-from kling.nodes.runware.record import Film, Record
+from kling.nodes.runware.journal import Journal
+from kling.nodes.runware.record import Film, Record, State
 
 UUID = "236ba4b9-e789-4ff4-8fa9-7ca57ab56210"
 
@@ -206,3 +207,73 @@ def test_what_a_killed_delivery_left_is_cleared_after_a_day_and_nothing_else(pla
     (folder / young).write_bytes(b"half")
     path = deliver(place).path
     assert {each.name for each in folder.iterdir()} == {*others, young, path.name, path.with_suffix(".json").name}
+
+
+@pytest.fixture
+def purchase(place, tmp_path, monkeypatch):
+    """A finished purchase of four films, and a reader that cannot read what says so."""
+    journal = Journal(tmp_path / "state", clock=time.time)
+    journal.open()
+    record = Record(task_uuid=UUID, state=State.COMMITTED, price="1.68", number_results=4)
+    for number in range(4):
+        content = f"film {number}".encode()
+        film_of = Film(video_uuid=f"film-{number}", file=f"{number}.mp4", sha256=hashlib.sha256(content).hexdigest())
+        (journal.films / f"{number}.mp4").write_bytes(content)
+        record.films.append(film_of)
+    journal.put(record)
+
+    def probe(path):
+        if path.name in unreadable:
+            raise film.FilmError(f"{path.name} cannot be read as a film.", next_step="?")
+        return SimpleNamespace(width=64, height=48)
+
+    unreadable = []
+    monkeypatch.setattr(film, "probe", probe)
+
+    def deliver_all():
+        about = {"prefix": "video/kling", "metadata": {}, "about": lambda each, _: {"video_uuid": each.video_uuid}}
+        return delivery.deliver_all(journal, journal.get(UUID), **about)
+
+    yield SimpleNamespace(journal=journal, unreadable=unreadable, deliver_all=deliver_all)
+    for file in journal.disk._lock_files.values():
+        file.close()
+
+
+def delivered(place):
+    return sorted(path.read_bytes().decode() for path in (place.output / "video").glob("kling_*.mp4"))
+
+
+def test_one_unreadable_film_keeps_no_other_from_the_output_folder(place, purchase):
+    purchase.unreadable.append("1.mp4")
+    kept = purchase.journal.films / "1.mp4"
+    message = rf"1\.mp4 cannot be read .* as the service gave it, and lies at {kept}: .*move it away.* 3 of 4 films"
+    for _ in range(2):
+        with pytest.raises(film.FilmError, match=message):
+            purchase.deliver_all()
+        assert delivered(place) == ["film 0", "film 2", "film 3"]
+    purchase.unreadable.clear()
+    placed = purchase.deliver_all()
+    assert [place.path.read_bytes() for place, _, _ in placed] == [b"film 0", b"film 1", b"film 2", b"film 3"]
+    assert [said["video_uuid"] for _, _, said in placed] == [f"film-{number}" for number in range(4)]
+
+
+def test_an_unreadable_film_that_is_not_the_fetched_one_is_not_said_to_be(place, purchase):
+    purchase.unreadable.append("1.mp4")
+    (purchase.journal.films / "1.mp4").write_bytes(b"f1lm 1")
+    with pytest.raises(StorageError, match="has changed since it was fetched"):
+        purchase.deliver_all()
+
+
+def test_a_film_that_cannot_be_written_makes_no_copies_of_the_others_with_each_run(place, purchase, monkeypatch):
+    write = delivery.write_whole
+
+    def full(disk, path, chunks):
+        if len(delivered(place)) >= 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(disk, path, chunks)
+
+    monkeypatch.setattr(delivery, "write_whole", full)
+    for _ in range(3):
+        with pytest.raises(StorageError, match=r"No space left on device.* 2 of 4 films"):
+            purchase.deliver_all()
+        assert delivered(place) == ["film 0", "film 1"]

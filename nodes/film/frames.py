@@ -221,5 +221,5 @@ def _colours(frame: VideoFrame) -> dict[str, int]:
 def _cut_off(path: Path, there: int, declared: int) -> FilmError:
     return FilmError(
         f"{path} is cut off: {there} of {declared} frames can be decoded.",
-        next_step="The file was left as it is; run again to fetch it anew.",
+        next_step="The file was left as it is; another player may show it.",
     )

@@ -107,7 +107,7 @@ def opened(file: File) -> Iterator[InputContainer]:
     except av.FFmpegError as error:
         raise FilmError(
             f"{name} cannot be read as a film ({error.strerror}): the file is incomplete or damaged.",
-            next_step="The file was left as it is; run again to fetch it anew, or open it in a player.",
+            next_step="The file was left as it is; another player may show it.",
         ) from error
 
 
