@@ -335,8 +335,11 @@ class Journal:
 
 
 def midnight(moment: float) -> datetime:
-    """Give when the day of a moment began, by local time and without a zone: so long as its days may differ."""
-    return datetime.fromtimestamp(moment).replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ006
+    """Give when the day of a moment began, by local time and without a zone: so long as its days may differ.
+
+    Where a change of the clocks repeats midnight, the day begins with the first one: it has one budget.
+    """
+    return datetime.fromtimestamp(moment).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)  # noqa: DTZ006
 
 
 def _unreadable(task_uuid: str, changed: float, sent_at: float | None) -> Record:

@@ -203,6 +203,26 @@ def test_a_day_begins_at_midnight_also_when_the_clocks_change(tmp_path, monkeypa
         time.tzset()
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a running process cannot be set on Windows")
+@pytest.mark.parametrize(("zone", "day"), [("America/Havana", "2025-11-02"), ("Atlantic/Azores", "2025-10-26")])
+def test_a_day_whose_midnight_comes_twice_has_one_budget(tmp_path, monkeypatch, zone, day):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        first = datetime.fromisoformat(f"{day}T00:00:00").timestamp()
+        now = [first + 5_400]  # half past midnight, for the second time
+        journal = Journal(tmp_path / "__kling", clock=lambda: now[0])
+        journal.open()
+        for number, sent in enumerate([first - 1, first, first + 1_800, first + 5_400]):
+            journal.put(bought(number, sent=sent))
+        assert journal.spent_today() == Decimal("3.00")
+        now[0] = first + 25 * 3_600 - 1
+        assert journal.spent_today() == Decimal("3.00")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_addresses_lie_beside_the_record_and_are_forgotten(journal):
     journal.put_urls(UUID, {"x": "https://vm.runware.ai/x.mp4?signature=1"})
     journal.put(Record(task_uuid=UUID))
