@@ -205,7 +205,7 @@ def _notes(prompt: draft.Prompt, settings: draft.Settings) -> list[str]:
 
 
 def _cost(record: Record) -> float:
-    return float(record.spent or 0)
+    return float(record.cost or 0)
 
 
 def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001
@@ -216,7 +216,7 @@ def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001
         would = f"; the purchase would cost {usd(Decimal(record.price))}" if record.price else ""
         return f"rehearsal, {count}, $0.00{would}"
     told = f", failed: {', '.join(_reasons(record))}" if record.failures else ""
-    cost = "cost unknown" if record.spent is None else usd(record.spent)
+    cost = "cost unknown" if record.cost is None else usd(record.cost)
     return f"{count}, {cost}{told}. Task UUID: {record.task_uuid}"
 
 

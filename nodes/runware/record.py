@@ -133,11 +133,16 @@ class Record(BaseModel):
         return round(sum(costs), 6) if costs else None
 
     @property
-    def is_billed_whole(self) -> bool:
-        """Whether the service reported a cost for every result, and no more come; it reports 0 where it knows none."""
+    def is_told(self) -> bool:
+        """Whether the service reported a cost for every result that it showed; it reports 0 where it knows none."""
         told = all(film.cost is not None for film in (*self.films, *self.gone))
         told = told and all(failure.get("code") != UNSEEN for failure in self.failures)
         return self.state in ALL_KNOWN and self.billed is not None and told
+
+    @property
+    def is_billed_whole(self) -> bool:
+        """Whether the service reported a cost for every result that was ordered: what failed may yet become a film."""
+        return self.is_told and len(self.films) + len(self.gone) >= self.number_results
 
     @property
     def paid_at(self) -> float | None:
@@ -153,6 +158,11 @@ class Record(BaseModel):
             return None
         planned, billed = Decimal(self.price or 0), Decimal(str(self.billed or 0))
         return billed if self.is_billed_whole else max(planned, billed)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """USD for what there is: as billed where every result that was shown is told, else as `spent`."""
+        return Decimal(str(self.billed)) if self.is_told else self.spent
 
     def move(self, state: State) -> None:
         """Go to another state; what the protocol does not allow is a fault of ours and stops everything."""

@@ -92,6 +92,21 @@ def test_what_is_spent_is_what_was_billed_of_all_results_else_no_less_than_plann
     assert record(State.HELD, price=None).spent is None
 
 
+def test_what_is_called_failed_counts_as_planned_while_it_may_still_become_a_film():
+    short = record(State.COMMITTED, price="1.26", costs=(0.42,), failures=[{"code": "top", "message": "It gave up."}])
+    short.number_results = 3
+    assert (short.spent, short.cost) == (Decimal("1.26"), Decimal("0.42"))
+    assert tell.billed(short) == "Billed at least $0.42."
+    short.gone = [Film(video_uuid="a", cost=0.42), Film(video_uuid="b", cost=0.42)]
+    assert (short.spent, short.cost) == (Decimal("1.26"), Decimal("1.26"))
+    assert tell.billed(short) == "Billed $1.26."
+
+
+def test_what_there_is_costs_no_less_than_planned_where_not_every_cost_is_told():
+    assert record(State.COMMITTED, costs=(0.14, None)).cost == Decimal("0.42")
+    assert record(State.RESULT, costs=(0.14,), failures=[{"code": "resultUnseen", "message": ""}]).cost == Decimal("0.42")
+
+
 KEY_REFUSED = {
     errors.NOTHING_SENT: [None, State.FAILED, State.EXPIRED],
     errors.NOT_BILLED: [State.INTENT, State.REJECTED],

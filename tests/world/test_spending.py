@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 from kling.nodes.runware.errors import BudgetError
 from kling.nodes.runware.settings import Settings
+from kling.nodes.runware.simulator.service import Answer
 
+from world.cast import THREE, Told, given, told
 from world.orders import Kind, order
 from world.process import Process
 from world.story import KEY, Story
@@ -80,6 +82,30 @@ def test_three_results_count_three_times_while_only_one_is_known():
     limited(story, "1.60")
     story.buy(Kind(results=3), patience=10.0)
     assert story.buy(take=2).end == "BudgetError"
+
+
+class TurnsPartly(Told):
+    """A service that shows one film of three and calls the others failed, until they are films after all."""
+
+    def said(self, job, now):
+        if len(job.films) < 3 or not job.at + job.seconds / 2 <= now < job.ends:
+            return None
+        return Answer([dict(job.films[0])], [job.error("providerError") for _ in range(2)])
+
+    def archived(self, job, now):
+        return False if self.said(job, now) else None
+
+
+def test_what_failed_of_a_purchase_is_not_given_away_for_it_may_become_a_film():
+    seconds = iter([1_200.0, 60.0])
+    story = told(TurnsPartly, latency=lambda _task: next(seconds))
+    limited(story, "1.26")
+    outcome = story.buy(THREE)
+    assert (given(outcome), len(outcome.record.failures), outcome.record.billed) == (1, 2, 0.42)
+    assert story.buy(take=2).end == "BudgetError"
+    story.wait(1_200.0)
+    assert given(story.buy(THREE)) == 3
+    assert spent(story) == Decimal("1.26")
 
 
 def test_an_unreadable_purchase_of_the_day_stops_spending():
