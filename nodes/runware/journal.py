@@ -38,6 +38,8 @@ _log = logging.getLogger("kling")
 UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 UPLOAD_KEPT_SECONDS = 25 * 86_400
 """The service deletes an uploaded file 30 days after its last use."""
+CLOCKS_MAY_DIFFER = timedelta(days=2)
+"""By so much this machine's clock, its file server's or a file's time may have been wrong for the day's sum to hold."""
 DURATIONS_KEPT = 64
 PART_KEPT_SECONDS = 86_400
 BUDGET_LOCK_PLACE = 0
@@ -259,13 +261,17 @@ class Journal:
 
         None when one of the day's purchases cannot be read, or has no price that is known.
 
+        What was paid on one of the next days counts as well: the clock was ahead. The files' times come from other
+        clocks, and only tell which records are too old to be read.
+
         `apart_from` is the task UUID of the purchase that the sum is wanted for.
         """
         today = midnight(self.clock())
-        start, end = today.timestamp(), (today + timedelta(days=1)).timestamp()
+        start, end = today.timestamp(), (today + timedelta(days=1) + CLOCKS_MAY_DIFFER).timestamp()
+        oldest = (today - CLOCKS_MAY_DIFFER).timestamp()
         total = Decimal(0)
         for name, changed in self.changes().items():
-            record = self.get(name) if changed >= start and name != apart_from else None
+            record = self.get(name) if changed >= oldest and name != apart_from else None
             if record is not None and start <= (record.paid_at or 0) < end:
                 if record.spent is None:
                     return None

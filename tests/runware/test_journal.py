@@ -192,12 +192,14 @@ def test_a_day_begins_at_midnight_also_when_the_clocks_change(tmp_path, monkeypa
     time.tzset()
     try:
         hours = [datetime.fromisoformat(f"{day}T{hour}").timestamp() for hour in ("00:00:00", "00:30:00", "23:59:59")]
-        before = hours[0] - 1
-        journal = Journal(tmp_path / "__kling", clock=lambda: hours[1] + 12 * 3_600)
+        before, now = hours[0] - 1, [hours[2]]
+        journal = Journal(tmp_path / "__kling", clock=lambda: now[0])
         journal.open()
-        for number, sent in enumerate([before, *hours, hours[-1] + 1]):
+        for number, sent in enumerate([before, *hours]):
             journal.put(bought(number, sent=sent))
         assert journal.spent_today() == Decimal("3.00")
+        now[0] += 1
+        assert journal.spent_today() == Decimal(0)
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -258,6 +260,27 @@ def test_the_days_sum_counts_what_was_or_may_have_been_spent(journal):
     assert journal.spent_today(UUIDS[0]) == Decimal("6.00")
     journal.put(bought(10, price=None))
     assert journal.spent_today() is None
+
+
+@pytest.mark.parametrize("behind", [300, 86_400])
+def test_the_days_sum_goes_by_when_it_was_paid_not_by_the_files_times(journal, behind):
+    for number, sent in enumerate([NOON, NOON - 86_400]):
+        journal.put(bought(number, sent=sent))
+        os.utime(journal.path(UUIDS[number]), (NOON - 12 * 3_600 - behind,) * 2)
+    assert journal.spent_today() == Decimal("1.00")
+
+
+@pytest.mark.parametrize("ahead", [13 * 3_600, 86_400, 2 * 86_400])
+def test_what_was_paid_while_the_clock_was_ahead_counts_as_todays(journal, ahead):
+    journal.put(bought(0, sent=NOON + ahead))
+    assert journal.spent_today() == Decimal("1.00")
+
+
+def test_what_has_not_changed_for_days_is_not_read_for_the_days_sum(journal):
+    journal.put(bought(0))
+    os.utime(journal.path(UUID), (NOON - 3 * 86_400,) * 2)
+    journal.get = None
+    assert journal.spent_today() == Decimal(0)
 
 
 def test_records_are_listed_last_changed_first(journal):

@@ -64,6 +64,16 @@ def test_the_next_day_has_its_own_budget():
     assert story.buy(take=2).end == "film"
 
 
+def test_what_was_bought_while_the_clock_was_a_day_ahead_counts_on_the_day_it_is_put_right():
+    story = Story(latency=300.0)
+    limited(story, "0.42")
+    story.skew = DAY
+    assert story.buy(take=1, patience=60.0).end == "left"
+    story.skew = 0.0
+    assert story.buy(take=1).end == "film"
+    assert story.buy(take=2).end == "BudgetError"
+
+
 def test_a_doubtful_purchase_counts_as_spent():
     story = Story(("videoInference", "lost_before"), window=0.0)
     limited(story, "0.50")
