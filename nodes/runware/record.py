@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 FORMAT = 1
+MOST_USD = 1_000_000_000
+"""An amount that is not below this was never paid."""
 
 
 class State(str, Enum):
@@ -78,6 +80,11 @@ class Film(BaseModel):
     """Bytes."""
     sha256: str | None = None
 
+    @field_validator("cost")
+    @classmethod
+    def _known_cost(cls, cost: float | None) -> float | None:
+        return cost if _is_money(cost) else None
+
 
 class Record(BaseModel):
     """One purchase. Times are seconds since 1970 by this machine's clock, money is USD."""
@@ -126,6 +133,12 @@ class Record(BaseModel):
     deliveries: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Files already written into the output folder, by what they hold."""
 
+    @field_validator("price")
+    @classmethod
+    def _known_price(cls, price: str | None) -> str | None:
+        """Take a price that is none for unknown: a record can be edited by hand, and is read before money is spent."""
+        return price if _is_money(price) else None
+
     @property
     def billed(self) -> float | None:
         """USD the service reported, over all results; None when it reported none."""
@@ -169,3 +182,10 @@ class Record(BaseModel):
         if state is not self.state and state not in MOVES[self.state]:
             raise AssertionError(f"no move from {self.state.value} to {state.value}")
         self.state = state
+
+
+def _is_money(amount: str | float | None) -> bool:
+    try:
+        return amount is not None and 0 <= Decimal(str(amount)) < MOST_USD
+    except InvalidOperation:  # no number, or none that can be compared
+        return False

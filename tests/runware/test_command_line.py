@@ -111,6 +111,15 @@ def test_the_list_tells_each_purchase_in_a_line_and_the_sums(journal, command):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_record_whose_price_is_no_number_is_listed_with_an_unknown_cost(command, journal):
+    put(journal, 1)
+    path = journal.path(UUID.format(1))
+    path.write_text(path.read_text().replace('"price":"0.42"', '"price":"forty-two cents"'))
+    shown = command("list")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "  unknown  " in shown.stdout
+
+
 def test_the_list_can_be_shortened_and_read_by_a_program(journal, command):
     for number in range(1, 5):
         put(journal, number, days=number)

@@ -283,6 +283,25 @@ def test_what_has_not_changed_for_days_is_not_read_for_the_days_sum(journal):
     assert journal.spent_today() == Decimal(0)
 
 
+@pytest.mark.parametrize("price", ["", "a lot", "0,42", "NaN", "-Infinity", "Infinity", "-1", "1e999"])
+def test_a_price_that_is_no_amount_of_money_is_unknown(journal, price):
+    journal.put(bought(0))
+    path = journal.path(UUID)
+    path.write_text(path.read_text().replace('"price":"1.00"', f'"price":"{price}"'))
+    record = journal.get(UUID)
+    assert (record.state, record.price, record.spent) == (State.ACCEPTED, None, None)
+    assert journal.spent_today() is None
+
+
+@pytest.mark.parametrize("cost", ["NaN", "Infinity", "-1.0", "1e300"])
+def test_a_cost_that_is_no_amount_of_money_is_not_told(journal, cost):
+    journal.put(bought(0, state=State.COMMITTED, costs=(0.25,)))
+    path = journal.path(UUID)
+    path.write_text(path.read_text().replace('"cost":0.25', f'"cost":{cost}'))
+    record = journal.get(UUID)
+    assert (record.state, record.billed, record.spent) == (State.COMMITTED, None, Decimal("1.00"))
+
+
 def test_records_are_listed_last_changed_first(journal):
     for number, age in ((0, 30), (1, 10), (2, 20)):
         journal.put(bought(number))

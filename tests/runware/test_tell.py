@@ -104,7 +104,8 @@ def test_what_is_called_failed_counts_as_planned_while_it_may_still_become_a_fil
 
 def test_what_there_is_costs_no_less_than_planned_where_not_every_cost_is_told():
     assert record(State.COMMITTED, costs=(0.14, None)).cost == Decimal("0.42")
-    assert record(State.RESULT, costs=(0.14,), failures=[{"code": "resultUnseen", "message": ""}]).cost == Decimal("0.42")
+    unseen = [{"code": "resultUnseen", "message": ""}]
+    assert record(State.RESULT, costs=(0.14,), failures=unseen).cost == Decimal("0.42")
 
 
 KEY_REFUSED = {
