@@ -56,6 +56,8 @@ UNCLEAR = frozenset({State.SENDING, State.HELD})
 TAKEN = frozenset({State.ACCEPTED, State.RESULT, State.COMMITTED, State.EXPIRED})
 """The service has, or had it: whatever is done with it from here on spends nothing more."""
 ENDED_BADLY = frozenset({State.REJECTED, State.FAILED})
+FILMLESS = frozenset({State.FAILED, State.EXPIRED})
+"""The service had it, and it may have ended without a film."""
 NEVER_BILLED = UNSENT | {State.REJECTED}
 ALL_KNOWN = frozenset({State.RESULT, State.COMMITTED, State.EXPIRED})
 """No further result comes, and so no further cost."""

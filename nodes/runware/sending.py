@@ -30,8 +30,8 @@ LOOKS = 3
 """So often the short look is repeated that comes after a long one."""
 THERE_ALREADY = "it was there already"
 """Evidence of a purchase that the service showed before it was sent from here."""
-WITHOUT_A_LOOK = frozenset({"auth", "quota"})
-"""Refusals that say nothing of the request. Any other may mean that an upload is no longer there."""
+WITHOUT_A_LOOK = frozenset({"quota"})
+"""Refusals that say nothing of the request. Any other may mean that an upload is no longer there, or another's."""
 
 
 class Shown(Exception):
@@ -83,15 +83,17 @@ async def _is_shown(purchase: Purchase, ask: attempts.Ask) -> bool:
 
 
 async def upload(purchase: Purchase) -> dict[str, str]:
-    """Bring each local film or sound into mediaStorage, once for its content."""
-    order = purchase.wanted
+    """Bring each local film or sound into mediaStorage, once for its content and key, while it serves."""
+    order, journal = purchase.wanted, purchase.journal
     uploads: dict[str, str] = {}
     for clip in order.clips:
-        media_uuid = purchase.journal.uploaded(clip.sha256)
+        key_fingerprint = purchase.client.fingerprint(clip.sha256)
+        media_uuid = journal.uploaded(clip.sha256, key_fingerprint)
         if media_uuid is None:
             purchase.status.words = f"uploading a reference {clip.kind}"
             media_uuid = await _uploaded(purchase, clip)
-            purchase.journal.remember_upload(clip.sha256, media_uuid)
+            journal.remember_upload(clip.sha256, media_uuid, key_fingerprint)
+        journal.note_use(clip.sha256, purchase.record.task_uuid)
         uploads[clip.identity] = media_uuid
     return uploads
 

@@ -17,7 +17,7 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, Told, at_once, elsewhere, story
+from world.cast import REFUSED, TURNS_THEN_REFUSED, ForgetfulService, Told, at_once, elsewhere, rotate, story
 from world.disk import Volume
 from world.orders import REFERENCE, REFERENCE_BYTES, Kind
 from world.process import Process
@@ -66,12 +66,33 @@ def test_a_reference_film_is_uploaded_once_for_its_content():
     assert story.asked("mediaStorage") == 2
 
 
-def test_a_reference_film_is_uploaded_anew_after_the_service_refused_what_names_it():
-    story = Story(("videoInference", None), ("videoInference", {"kind": "status", "status": 404}))
+@pytest.mark.parametrize(("status", "uploads"), [(403, 2), (404, 2), (402, 1)])
+def test_a_reference_film_is_uploaded_anew_after_the_service_refused_what_names_it(status, uploads):
+    story = Story(("videoInference", None), ("videoInference", {"kind": "status", "status": status}))
     assert story.buy(Kind(clip=True)).end == "film"
-    story.buy(Kind(clip=True), take=2)
+    assert story.buy(Kind(clip=True), take=2).end != "film"
     assert story.asked("mediaStorage") == 1
     assert story.buy(Kind(clip=True), take=2).end == "film"
+    assert story.asked("mediaStorage") == uploads
+
+
+@pytest.mark.parametrize("take", [2, 3], ids=["next attempt", "next take"])
+def test_a_reference_film_is_uploaded_anew_after_a_purchase_with_it_has_failed(take):
+    story = Story(("job", None), ("job", "fail"))
+    assert story.buy(Kind(clip=True)).end == "film"
+    assert story.buy(Kind(clip=True), take=2).end == "TaskFailed"
+    assert story.asked("mediaStorage") == 1
+    assert story.buy(Kind(clip=True), take=take).end == "film"
+    assert story.buy(Kind(clip=True), take=4).end == "film"
+    assert story.asked("mediaStorage") == 2
+
+
+def test_another_keys_upload_is_not_sent():
+    story = Story()
+    assert story.buy(Kind(clip=True)).end == "film"
+    rotate(story)
+    assert story.buy(Kind(clip=True), take=2).end == "film"
+    assert story.buy(Kind(clip=True), take=3).end == "film"
     assert story.asked("mediaStorage") == 2
 
 
