@@ -30,6 +30,11 @@ ROWS_MOST = 1_000
 """Rows, and errors, that are read of one answer: far more than any purchase has."""
 TAG = re.compile(r"<[^>]{0,200}>")
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", re.IGNORECASE)
+SIGNED = re.compile(
+    r"[^\s\"']*(?:\?[^\s\"']*=|%3a%2f%2f|(?:signature|token|secret|credential|api_?key)[^\s\"'=]*=)[^\s\"']*",
+    re.IGNORECASE,
+)
+"""An address without its scheme, or written in another manner, that carries something to be signed with."""
 BEARER = re.compile(r"bearer\s+\S+", re.IGNORECASE)
 ENCODED = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
@@ -187,8 +192,9 @@ def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
 
     An address can hold a secret anywhere: in its user, its path or its query.
     """
-    text = TAG.sub(" ", text)
+    text = TAG.sub(" ", text).replace("\\/", "/")
     text = ADDRESS.sub(_host_alone, text)
+    text = SIGNED.sub("...", text)
     text = BEARER.sub("Bearer ...", text)
     text = ENCODED.sub("...", text)
     if not text.isprintable():

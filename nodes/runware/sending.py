@@ -198,8 +198,8 @@ async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
     except attempts.CameTrue:
         _unsent(purchase, "another attempt came true", earlier=earlier)
         raise
-    except NotSent as error:
-        _unsent(purchase, str(error), earlier=earlier)
+    except NotSent as error:  # its words alone: what it says of the money is not true of an earlier copy
+        _unsent(purchase, error.what, earlier=earlier)
         return
     except Uncertain as error:
         hold(purchase, str(error))

@@ -356,7 +356,7 @@ class Purchase:
 
         `gone` keeps them apart from the films that are here, until they have been fetched.
         """
-        known = {film.video_uuid for film in (*self.record.films, *self.record.gone)}
+        known = {film.video_uuid: film for film in (*self.record.films, *self.record.gone)}
         named = {_film_name(row): row for row in rows}
         urls = self.addresses(rows)
         if any(self.urls.get(name) != url for name, url in urls.items()):
@@ -367,7 +367,11 @@ class Purchase:
             for name, row in named.items()
             if name not in known
         ][: max(FILMS_MOST - len(known), 0)]
-        if fresh:
+        dearer = [(known[name], row.cost) for name, row in named.items() if name in known and row.cost is not None]
+        dearer = [(film, cost) for film, cost in dearer if cost > (film.cost or 0.0)]
+        for film, cost in dearer:  # the first answer may not know the whole cost yet
+            film.cost = cost
+        if fresh or dearer:
             (self.record.gone if gone else self.record.films).extend(fresh)
             self.journal.put(self.record)
 

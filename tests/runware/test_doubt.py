@@ -299,3 +299,13 @@ def test_a_record_that_cannot_be_read_is_sent_again_when_the_hour_after_its_send
     story.wait(400)
     assert story.buy().end == "film"
     assert (story.sends, story.billed) == (2, 1)
+
+
+def test_a_purchase_in_doubt_is_not_called_unbilled_because_its_copy_found_no_connection():
+    story = Story(("videoInference", "lost_after"), *[("videoInference", "refused")] * 9, latency=3_000.0)
+    story.simulator.service.__class__ = ShyService
+    error = story.buy(patience=1_000.0).error
+    assert story.sends >= 2
+    assert "no connection" in str(error)
+    assert "Not billed" not in str(error)
+    assert "not known whether this was billed" in str(error)

@@ -14,6 +14,7 @@ from kling.nodes.runware.simulator.films import NAME, Films
 from kling.nodes.runware.simulator.service import Answer, Service
 
 from world.cast import THREE, Told, given, rotate, story, told
+from world.clockwork import EPOCH
 from world.orders import Kind
 from world.story import Story
 
@@ -214,3 +215,22 @@ def test_while_a_slow_film_is_fetched_the_others_are_asked_for():
     assert given(here.buy(THREE)) == 3
     during = [moment for moment in asked if 25.0 <= moment < 55.0]
     assert len(during) >= 3
+
+
+class StopsOnce(Films):
+    """Stops for a day in the middle of the first transfer."""
+
+    stopped = False
+
+    async def download(self, request, fault, now):
+        reply = await super().download(request, fault, now)
+        once, self.stopped = not self.stopped, True
+        return replace(reply, pause=86_400.0, piece=500) if once else reply
+
+
+def test_a_transfer_that_stops_in_the_middle_is_begun_again_within_a_minute():
+    here = Story()
+    here.simulator.films.__class__ = StopsOnce
+    record = here.buy().record
+    assert here.asked("download") == 2
+    assert here.loop.time() - (record.finished_at - EPOCH) < 60.0

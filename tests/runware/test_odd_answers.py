@@ -8,7 +8,8 @@ from kling.nodes.runware.simulator import tiny_film
 from kling.nodes.runware.simulator.films import Films
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import THREE, given, story
+from world.cast import THREE, Told, given, story, told
+from world.orders import Kind
 
 
 class Odd(Service):
@@ -84,3 +85,19 @@ def test_no_more_films_are_fetched_than_a_purchase_can_have():
 def test_of_an_answer_of_a_million_rows_and_errors_no_more_is_read_than_an_honest_one_has():
     answer = read(200, b'{"data":[' + b"{}," * 1_000_000 + b'{}],"errors":[' + b"1," * 1_000_000 + b"1]}")
     assert len(answer.rows) == len(answer.failures) == ROWS_MOST
+
+
+class OneByOne(Told):
+    def said(self, job, now):
+        shown = [job._success(film, now) for film in job.films[: 1 if now < job.ends + 60 else 2]]
+        for row in shown if now < job.ends + 60 else []:
+            row["cost"] = 0.01
+        pending = {"taskType": "videoInference", "taskUUID": job.task["taskUUID"], "status": "processing"}
+        return Answer([*shown, *([pending] if len(shown) == 1 else [])]) if now >= job.ends else None
+
+
+def test_a_cost_that_grows_is_the_cost():
+    odd = told(OneByOne)
+    record = odd.buy(Kind(results=2)).record
+    price = odd.simulator.ledger[0].usd
+    assert [film.cost for film in record.films] == [price, price]

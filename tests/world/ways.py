@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from kling.nodes.runware.simulator import faults
 
 KEY = "canary-key-7d1f0c55e2a94b38"
 SIGNATURE = "canary-signature-93be21"
 HOOK = f"https://hook.example/kling?signature={SIGNATURE}"
 PROMPT = "canary-prompt-of-a-film-maker"
-ECHO = f"Refused: Authorization: Bearer {KEY}, webhookURL {HOOK}."
+QUOTED = (HOOK, HOOK.partition("//")[2], "/" + HOOK.rpartition("/")[2], quote(HOOK, safe=""), HOOK.replace("/", "\\/"))
+ECHO = f"Refused: Authorization: Bearer {KEY}, webhookURL {', '.join(QUOTED)}."
 """What a careless service, or a proxy in between, says back."""
 
 STATUSES = (400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 425, 429, 500, 502, 503, 504, 520, 529)
