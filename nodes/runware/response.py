@@ -30,11 +30,8 @@ ROWS_MOST = 1_000
 """Rows, and errors, that are read of one answer: far more than any purchase has."""
 TAG = re.compile(r"<[^>]{0,200}>")
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", re.IGNORECASE)
-SIGNED = re.compile(
-    r"[^\s\"']*(?:\?[^\s\"']*=|%3a%2f%2f|(?:signature|token|secret|credential|api_?key)[^\s\"'=]*=)[^\s\"']*",
-    re.IGNORECASE,
-)
-"""An address without its scheme, or written in another manner, that carries something to be signed with."""
+WORD = re.compile(r"[^\s\"']+")
+SECRET_WORDS = ("signature", "token", "secret", "credential", "apikey", "api_key")
 BEARER = re.compile(r"bearer\s+\S+", re.IGNORECASE)
 ENCODED = re.compile(r"[A-Za-z0-9+/=]{120,}")
 
@@ -194,7 +191,7 @@ def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
     """
     text = TAG.sub(" ", text).replace("\\/", "/")
     text = ADDRESS.sub(_host_alone, text)
-    text = SIGNED.sub("...", text)
+    text = WORD.sub(_unsigned, text)
     text = BEARER.sub("Bearer ...", text)
     text = ENCODED.sub("...", text)
     if not text.isprintable():
@@ -207,6 +204,14 @@ def _host_alone(address: re.Match[str]) -> str:
     scheme, rest = address.groups()
     authority = re.split(r"[/?#;\\]", rest, maxsplit=1)[0]
     return scheme + authority.rpartition("@")[2] + ("/..." if authority != rest else "")
+
+
+def _unsigned(word: re.Match[str]) -> str:
+    """Take away an address without its scheme, or percent-encoded, that may carry a signature."""
+    low = word[0].lower()
+    before = low.rpartition("=")[0]
+    signed = "%3a%2f%2f" in low or "?" in before or any(each in before for each in SECRET_WORDS)
+    return "..." if signed else word[0]
 
 
 def _listed(value: Any) -> list[Any]:
