@@ -65,7 +65,8 @@ VALIDATION_PREFIXES = (
     "invalid", "missing", "conflict", "duplicate", "unsupported", "value", "array", "max", "unknownparameter",
     "incompatible", "mismatch", "unknownprovidersettings", "validation", "transparentmodel", "modelownership",
 )  # fmt: skip
-LOST_CODES = frozenset({"tasknotfound", "taskexpired", "taskfailedornotfound", "medianotfound", "mediaexpired"})
+MEDIA_CODES = frozenset({"medianotfound", "mediaexpired"})
+LOST_CODES = MEDIA_CODES | {"tasknotfound", "taskexpired", "taskfailedornotfound"}
 UNFINISHED = frozenset({"processing", "queued", "pending", "scheduled", "waiting"})
 """Words for what is still being made; by any other, a row with an address is a film."""
 MODERATION_WORDS = ("moderation", "flagged", "content policy", "safety system")
@@ -105,6 +106,11 @@ class Failure:
     def category(self) -> Category:
         """What kind of error the code stands for, judged loosely as the codes are not stable."""
         return categorize(self.code, self.message)
+
+    @property
+    def is_of_media(self) -> bool:
+        """Whether something that the task names is not there, and not the task itself."""
+        return self.code.lower() in MEDIA_CODES
 
 
 @dataclass(frozen=True)

@@ -117,14 +117,14 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     pending = len(rows) - len(finished)
     reads = answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
     ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION]
-    lost = [failure for failure in ended if failure.category == "not_found"]
+    lost = [failure for failure in ended if failure.category == "not_found" and not failure.is_of_media]
     ended = [failure for failure in ended if failure in lost or failure.task_type not in QUESTIONS]
     others = [failure for failure in answer.failures if failure not in ended and failure.category in ABOUT_THE_QUESTION]
     return Sighting(
         successes=list(successes.values()),
         pending=pending,
         unaddressed=[row for row in rows if row.status == "success" and not row.video_url],
-        failures=[failure for failure in ended if failure.category != "not_found"],
+        failures=[failure for failure in ended if failure not in lost],
         lost=bool(lost) and not successes and not pending,
         trouble=others[0] if others and not rows and not ended else None,
         empty=answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not answer.rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from kling.nodes.runware.record import State
 from kling.nodes.runware.response import ROWS_MOST, read
 from kling.nodes.runware.simulator import tiny_film
 from kling.nodes.runware.simulator.films import Films
@@ -101,3 +102,11 @@ def test_a_cost_that_grows_is_the_cost():
     record = odd.buy(Kind(results=2)).record
     price = odd.simulator.ledger[0].usd
     assert [film.cost for film in record.films] == [price, price]
+
+
+def test_a_render_that_misses_its_reference_has_failed_and_is_not_called_unknown():
+    odd = story(("job", {"kind": "fail", "code": "mediaNotFound", "text": "No media found."}))
+    error = odd.buy().error
+    assert "No media found" in str(error)
+    assert "new take" not in str(error)
+    assert odd.record().state is State.FAILED
