@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .errors import KlingError
-from .record import WAITING
+from .record import UNSEEN, WAITING, Record, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,16 @@ async def collect_later(make: Callable[[], Purchase], task_uuid: str) -> None:
     """Collect a purchase as soon as that works; `make` gives what can only collect. Raises nothing a user could use."""
     for pause in PAUSES:
         await asyncio.sleep(pause)
-        with suppress(KlingError):
+        with suppress(KlingError, OSError):
             purchase = make()
+            purchase.unattended = True
             record = purchase.journal.get(task_uuid)
-            if record is None or record.state not in WAITING:
+            if record is None or not is_open(record):
                 return
             await purchase.collect(task_uuid)
+
+
+def is_open(record: Record) -> bool:
+    """Whether something that was sent, or is paid, may still come."""
+    unseen = any(failure.get("code") == UNSEEN for failure in record.failures)
+    return record.state in WAITING or record.state is State.EXPIRED or bool(record.gone) or unseen

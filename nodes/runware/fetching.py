@@ -49,9 +49,15 @@ class Early:
             _has_failed(task)
 
     def stop(self) -> None:
-        """Leave what is under way."""
+        """Leave what is under way; nobody asks any more how it ended."""
         for task in self._tasks.values():
             _leave(task)
+            task.add_done_callback(_forget_its_end)
+
+
+def _forget_its_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def _has_failed(task: asyncio.Task[None]) -> bool:
@@ -119,6 +125,8 @@ async def _fetch_all(purchase: Purchase) -> tuple[list[Film], DownloadError | No
 async def _together(works: Iterable[Coroutine[Any, Any, bool]]) -> list[bool | KlingError]:
     """Do some works side by side; give each one's end. What is no KlingError is raised."""
     tasks = [asyncio.ensure_future(work) for work in works]
+    if not tasks:
+        return []
     try:
         await asyncio.wait(tasks)
     finally:
@@ -203,8 +211,11 @@ async def _fetch_film(purchase: Purchase, film: Film) -> None:
     purchase.status.words = "fetching the film"
     container = purchase.order.container if purchase.order else _container(url)
     disk, target = purchase.journal.disk, purchase.journal.films / f"{film.video_uuid}.{container}"
-    if await disk.offload(_is_anothers, purchase.journal, purchase.record, target.name):
-        target = target.with_stem(f"{target.stem}-{purchase.record.task_uuid}")
+    try:
+        if await disk.offload(_is_anothers, purchase.journal, purchase.record, film.video_uuid):
+            target = target.with_stem(f"{target.stem}-{purchase.record.task_uuid}")
+    except OSError as error:
+        raise tell.unreadable(purchase.record, target.name, error) from None
     saved = await save(purchase.client, url, target, disk=disk, container=container)
     film.file, film.size, film.sha256 = saved.name, saved.size, saved.sha256
     purchase.journal.put(purchase.record)
@@ -256,11 +267,24 @@ async def _fetch_by_kept_addresses(purchase: Purchase) -> bool:
     """Try each film once at the address that it had: its host may have been away longer than the service remembers."""
     record = purchase.record
     purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls}
-    for film in [film for film in record.films if film.video_uuid in purchase.urls]:
-        with contextlib.suppress(Gone, NotReady, DownloadError):
-            await _fetch_film(purchase, film)
-            return True
-    return False
+    return any(await _fetch_each_once(purchase, record.films))
+
+
+async def _fetch_each_once(purchase: Purchase, films: list[Film]) -> list[bool]:
+    """Try every film of a list that has an address, side by side; give for each whether it is here now."""
+
+    async def fetch_once(film: Film) -> bool:
+        if film.video_uuid in purchase.urls:
+            with contextlib.suppress(Gone, NotReady, DownloadError):
+                await _fetch_film(purchase, film)
+                return True
+        return False
+
+    ends = await _together(fetch_once(film) for film in films)
+    for end in ends:
+        if isinstance(end, StorageError):
+            raise tell.not_saved(purchase.record, end.what, end.next_step, kind=StorageError)
+    return [end is True for end in ends]
 
 
 async def _not_here(purchase: Purchase) -> tuple[list[Film], KlingError | None]:
@@ -292,33 +316,41 @@ async def _adopted(purchase: Purchase, film: Film) -> bool:
 
     For what the service no longer has: there is no hash to judge the file by.
     """
+    if film.sha256 is not None:
+        return False
     try:
-        return await purchase.journal.disk.offload(_adopt, purchase.journal, purchase.record, film)
+        found = await purchase.journal.disk.offload(_look_for_file, purchase.journal, purchase.record, film.video_uuid)
     except OSError as error:
         raise tell.unreadable(purchase.record, film.video_uuid, error) from None
+    if found is None:
+        return False
+    film.file, film.size, film.sha256 = found
+    purchase.journal.put(purchase.record)
+    return True
 
 
-def _adopt(journal: Journal, record: Record, film: Film) -> bool:
+def _look_for_file(journal: Journal, record: Record, video_uuid: str) -> tuple[str, int, str] | None:
+    """Give name, size and SHA-256 of a film's whole file that belongs to no other purchase."""
+    if _is_anothers(journal, record, video_uuid):
+        return None
     for container in CONTAINERS:
-        name = f"{film.video_uuid}.{container}"
+        name = f"{video_uuid}.{container}"
         status = journal.disk.stat(journal.films / name)
-        if status is None or _is_anothers(journal, record, name):
+        if status is None:
             continue
         with journal.disk.open(journal.films / name) as file:
-            if container_fault(file, status[0], container, announced=True):
-                continue
-            film.file, film.size, film.sha256 = name, status[0], _sha256(file)
-        journal.put(record)
-        return True
-    return False
+            if not container_fault(file, status[0], container, announced=False):
+                return name, status[0], _sha256(file)
+    return None
 
 
-def _is_anothers(journal: Journal, record: Record, name: str) -> bool:
+def _is_anothers(journal: Journal, record: Record, video_uuid: str) -> bool:
     """Whether a film of that name is here and belongs to another purchase, should the service call two by one name."""
-    if journal.disk.stat(journal.films / name) is None:
+    names = {f"{video_uuid}.{container}" for container in CONTAINERS}
+    if all(journal.disk.stat(journal.films / name) is None for name in names):
         return False
     others = (each for each in journal.newest() if each.task_uuid != record.task_uuid)
-    return any(film.file == name for each in others for film in (*each.films, *each.gone))
+    return any(film.file in names for each in others for film in (*each.films, *each.gone))
 
 
 async def _find_here(purchase: Purchase) -> None:
@@ -342,9 +374,9 @@ async def _look_for_more(purchase: Purchase) -> None:
         purchase.keep(rows, gone=True)
         if not record.request:
             record.number_results = max(record.number_results, len(record.films) + len(record.gone))
-        for film in [film for film in record.gone if film.video_uuid in purchase.urls]:
-            with contextlib.suppress(Gone, NotReady, DownloadError):
-                await _fetch_film(purchase, film)
+        gone_before = list(record.gone)
+        for film, is_here in zip(gone_before, await _fetch_each_once(purchase, gone_before), strict=True):
+            if is_here:
                 _take_back(purchase, film)
         if not record.gone:
             purchase.journal.forget(record.task_uuid, "urls")

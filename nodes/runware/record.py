@@ -132,6 +132,8 @@ class Record(BaseModel):
     """Results that could not be fetched when the others were; asked for again by every later run."""
     failures: list[dict[str, str]] = Field(default_factory=list)
     """`code` and `message` of what failed, in the service's words."""
+    untold: bool = False
+    """Whether it failed when nobody was there to be told: the next run tells it, and buys nothing."""
     deliveries: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Files already written into the output folder, by what they hold."""
 

@@ -65,10 +65,9 @@ VALIDATION_PREFIXES = (
     "invalid", "missing", "conflict", "duplicate", "unsupported", "value", "array", "max", "unknownparameter",
     "incompatible", "mismatch", "unknownprovidersettings", "validation", "transparentmodel", "modelownership",
 )  # fmt: skip
-MEDIA_CODES = frozenset({"medianotfound", "mediaexpired"})
-LOST_CODES = MEDIA_CODES | {"tasknotfound", "taskexpired", "taskfailedornotfound"}
-UNFINISHED = frozenset({"processing", "queued", "pending", "scheduled", "waiting"})
-"""Words for what is still being made; by any other, a row with an address is a film."""
+LOST_CODES = frozenset({"tasknotfound", "taskexpired", "taskfailedornotfound", "medianotfound", "mediaexpired"})
+FINISHED = frozenset({"", "success", "succeeded", "completed", "complete", "finished", "done", "ready"})
+"""Words for a result that is there, and none: the documented one and its like. Any other is still being made."""
 MODERATION_WORDS = ("moderation", "flagged", "content policy", "safety system")
 
 
@@ -106,11 +105,6 @@ class Failure:
     def category(self) -> Category:
         """What kind of error the code stands for, judged loosely as the codes are not stable."""
         return categorize(self.code, self.message)
-
-    @property
-    def is_of_media(self) -> bool:
-        """Whether something that the task names is not there, and not the task itself."""
-        return self.code.lower() in MEDIA_CODES
 
 
 @dataclass(frozen=True)
@@ -232,7 +226,7 @@ def _is_failed(item: dict[str, Any]) -> bool:
     What the address gives is checked when it is fetched.
     """
     status = str(item.get("status", "")).strip().lower()
-    made = status not in {"", *UNFINISHED} and _address(item)
+    made = status and status in FINISHED and _address(item)
     return status in {"error", "failed"} or (bool(item.get("error")) and not made)
 
 

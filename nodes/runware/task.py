@@ -61,6 +61,8 @@ class Purchase:
         self.status = Status()
         self.sent = False
         """Whether bytes may have left: from then on the purchase is waited for, whoever asked for it."""
+        self.unattended = False
+        """Whether nobody waits for it just now."""
         self.record: Record
         self.urls: dict[str, str] = {}
         self.held_because = ""
@@ -88,12 +90,21 @@ class Purchase:
         order = self.wanted
         self.journal.open()
         async with self._alone(order.intent):
+            self._tell_untold(order)
             record, seen_again = await attempts.choose(self)
             while True:
                 try:
                     return await self._resume(record, seen_again=seen_again)
                 except attempts.CameTrue as other:  # each is before the last, or never sent
                     record, seen_again = other.record, True
+
+    def _tell_untold(self, order: Order) -> None:
+        """Tell a failure that nobody was told of, before another attempt is made, and paid. Raises TaskFailed."""
+        newest = self.journal.newest_attempt(order.intent)
+        if newest is not None and newest.untold and newest.state is State.FAILED:
+            newest.untold = False
+            self.journal.put(newest)
+            raise tell.ended(newest)
 
     async def collect(self, task_uuid: str) -> Record:
         """Bring an earlier purchase to its films by its task UUID. Never sends one."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from .response import (
+    FINISHED,
     HTTP_BAD_REQUEST,
     HTTP_CONFLICT,
     HTTP_REQUEST_TIMEOUT,
     HTTP_SERVER_ERROR,
     HTTP_TOO_MANY_REQUESTS,
-    UNFINISHED,
     Answer,
     Failure,
     Row,
@@ -112,12 +112,12 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     https://runware.ai/docs/platform/task-polling: every answer is the full current state of the task.
     """
     rows, failures = answer.of(task_uuid)
-    finished = [row for row in rows if row.video_url and row.status not in UNFINISHED]
+    finished = [row for row in rows if row.video_url and row.status in FINISHED]
     successes = {row.video_uuid or row.video_url: row for row in finished}
     pending = len(rows) - len(finished)
     reads = answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
     ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION]
-    lost = [failure for failure in ended if failure.category == "not_found" and not failure.is_of_media]
+    lost = [failure for failure in ended if failure.category == "not_found" and not _misses_a_reference(failure)]
     ended = [failure for failure in ended if failure in lost or failure.task_type not in QUESTIONS]
     others = [failure for failure in answer.failures if failure not in ended and failure.category in ABOUT_THE_QUESTION]
     return Sighting(
@@ -130,6 +130,11 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
         empty=answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not answer.rows,
         conflict=any(each.category == "conflict" and each.task_type not in QUESTIONS for each in failures),
     )
+
+
+def _misses_a_reference(failure: Failure) -> bool:
+    """Whether a render failed as something that it names is not there: that is no word about the task itself."""
+    return failure.code.lower() == "medianotfound" and failure.task_type not in QUESTIONS
 
 
 def key_refused(answer: Answer, task_uuid: str) -> Failure | None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from . import tell
+from .errors import KlingError
 from .fetching import Early
 from .pace import HISTORY_NEEDED, next_wait
 from .record import UNSEEN, State
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from .task import Purchase
 
 
+GAP = 120.0
+"""Seconds without an answer after which what had lasted until then is begun anew: the machine may have slept."""
+
+
 async def wait(purchase: Purchase) -> None:
     """Ask until every result is known; each is recorded, and its film fetched, as soon as it is seen."""
     record = purchase.record
@@ -26,7 +31,9 @@ async def wait(purchase: Purchase) -> None:
     history = tuple(purchase.journal.durations(kind))
     purchase.status.durations = history if len(history) >= HISTORY_NEEDED else purchase.timing.expected
     purchase.status.accepted_at = record.accepted_at
+    purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
     early = Early(purchase)
+    early.go_on()
     try:
         while record.state is State.ACCEPTED:
             purchase.status.words = "accepted" if not watch.trouble else f"accepted; {watch.trouble}"
@@ -38,7 +45,11 @@ async def wait(purchase: Purchase) -> None:
             await _ask(purchase, watch, early, kind)
             if record.state is State.ACCEPTED:
                 await asyncio.sleep(_pause(purchase, watch))
+        early.go_on()
         await early.end()
+    except KlingError:  # a question that was refused is no reason to leave a download
+        await early.end()
+        raise
     finally:
         early.stop()
 
@@ -50,11 +61,13 @@ async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> Non
     if sighting is None:
         return
     purchase.keep(sighting.successes)
+    early.go_on()
     _count_found(purchase, sighting)
     if _all_known(purchase, sighting, watch):
         await _close(purchase, kind, sighting)
+    elif purchase.record.films and _is_late(purchase, watch, sighting):
+        await _close_late(purchase)
     else:
-        early.go_on()
         await _give_up_lost(purchase, watch, sighting)
 
 
@@ -106,6 +119,7 @@ async def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
     record.failures = [{"code": each.code, "message": each.message[:MESSAGE_KEPT]} for each in failures]
     if not record.films:
         record.move(State.FAILED)
+        record.untold = purchase.unattended
         purchase.journal.put(record)
         raise tell.ended(record)
     record.finished_at = purchase.journal.clock()
@@ -122,9 +136,6 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
         if not record.films:
             raise tell.no_address(record)
         purchase.keep(sighting.unaddressed, gone=True)
-        _close_short(purchase)
-        return
-    if record.films and watch.lasted(watch.unchanged_since, timing.lost_patience) and _is_late(purchase):
         _close_short(purchase)
         return
     lost = watch.lasted(watch.lost_since, timing.lost_patience)
@@ -150,9 +161,23 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
         purchase.journal.put(record)
 
 
-def _is_late(purchase: Purchase) -> bool:
-    """Whether every render of this purchase would have ended by now and be seen (A2, A3): what is here is given."""
-    return min(purchase.ages(purchase.record.accepted_at or 0.0)) >= purchase.timing.settle
+def _is_late(purchase: Purchase, watch: Watch, sighting: Sighting) -> bool:
+    """Whether every render of this purchase would have ended by now and be seen (A2, A3): what is here is given.
+
+    What is said to be still in the making is waited for an hour more.
+    """
+    timing = purchase.timing
+    age = min(purchase.ages(purchase.record.accepted_at or 0.0))
+    age = min(age, watch.elapsed) if sighting.pending else age
+    return watch.lasted(watch.unchanged_since, timing.lost_patience) and age >= timing.settle
+
+
+async def _close_late(purchase: Purchase) -> None:
+    """End the waiting with what both witnesses show."""
+    archived = await purchase.archived(purchase.record.task_uuid)
+    if archived is not None and archived.is_clear:
+        purchase.keep(archived.successes)
+        _close_short(purchase)
 
 
 async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
@@ -195,8 +220,9 @@ class Watch:
         self.silent_since: float | None = None
         """Since when every answer said nothing of the task."""
         self.unchanged_since: float | None = None
-        """Since when no answer has shown a further result."""
+        """Since when every answer was clear and showed no further result; begun anew after a gap."""
         self._films = 0
+        self._noted_at = float("-inf")
 
     @property
     def elapsed(self) -> float:
@@ -215,7 +241,8 @@ class Watch:
         if sighting.failures and not self.settling:
             self.settling = 1
         now = self.now()
-        self.unchanged_since = _since(self.unchanged_since, now, holds=not news)
+        awake, self._noted_at = now - self._noted_at <= GAP, now
+        self.unchanged_since = _since(self.unchanged_since if awake else None, now, holds=sighting.proves and not news)
         self.failed_since = _since(self.failed_since, now, holds=self.settling > 0)
         self.lost_since = _since(self.lost_since, now, holds=sighting.lost)
         self.silent_since = _since(self.silent_since, now, holds=sighting.empty)

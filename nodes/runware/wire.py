@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from .afterwards import collect_later
+from .afterwards import collect_later, is_open
 from .attempts import FAR
 from .client import Client, hide_from_logs
 from .errors import NOT_BILLED, KlingError
@@ -75,6 +75,15 @@ class Running:
     def buys(self) -> bool:
         """Whether it may buy; collecting never does."""
         return self._purchase.order is not None
+
+    @property
+    def unattended(self) -> bool:
+        """Whether nobody waits for it."""
+        return self._purchase.unattended
+
+    @unattended.setter
+    def unattended(self, value: bool) -> None:
+        self._purchase.unattended = value
 
     @property
     def sent(self) -> bool:
@@ -174,6 +183,7 @@ class Wire:
         decided: Future[Left] = Future()
         with self._guard:
             running.waiting -= 1
+            running.unattended = not running.waiting
             loop = self._started()
         loop.call_soon_threadsafe(self._give_up_unsent, running, decided)
         return decided
@@ -201,6 +211,7 @@ class Wire:
             if running is None or running.given_up or running.future.done():
                 running = self._running[key] = self._start(loop, account, order, work, key)
             running.waiting += 1
+            running.unattended = False
             return Ticket(self, running)
 
     def _by_uuid(self, folder: str, task_uuid: str) -> Running | None:
@@ -230,8 +241,10 @@ class Wire:
         async def live() -> None:
             try:
                 self._tidy(journal, rehearsal=account.rehearsal)
+                known = journal.of_intent(key[1]) if order else key[1]
+                self._stop_later(account, known)
                 if account.rehearsal:
-                    _forget_lost(journal, journal.of_intent(key[1]) if order else key[1])
+                    _forget_lost(journal, known)
                 record = await work(purchase)
             except asyncio.CancelledError:
                 running.future.cancel()
@@ -240,6 +253,8 @@ class Wire:
                 self._go_on(account, purchase.status.task_uuid)
             else:
                 running.future.set_result(record)
+                if is_open(record):
+                    self._go_on(account, record.task_uuid)
             finally:
                 with self._guard:
                     if self._running.get(key) is running:
@@ -262,12 +277,20 @@ class Wire:
         )
 
     def _go_on(self, account: Account, task_uuid: str) -> None:
-        """Collect later what an error has ended, if it was sent; once for each purchase. On the loop."""
+        """Collect later what an error has ended, or what is still missing; once for each purchase. On the loop."""
+        if not task_uuid or account.rehearsal:
+            return
+        self._stop_later(account, task_uuid)
         name = (str(account.folder), task_uuid)
-        if task_uuid and not account.rehearsal and name not in self._later:
-            task = asyncio.ensure_future(collect_later(lambda: self._purchase(account, None), task_uuid))
-            self._later[name] = task
-            task.add_done_callback(lambda _: self._later.pop(name))
+        task = asyncio.ensure_future(collect_later(lambda: self._purchase(account, None), task_uuid))
+        self._later[name] = task
+        task.add_done_callback(lambda done: self._later.get(name) is done and self._later.pop(name))
+
+    def _stop_later(self, account: Account, task_uuid: str | None) -> None:
+        """End what goes on with a purchase that somebody waits for again, maybe with another key."""
+        task = self._later.pop((str(account.folder), str(task_uuid)), None)
+        if task is not None:
+            task.cancel()
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -352,7 +352,7 @@ def test_a_damaged_film_is_fetched_again_never_bought_again():
 def test_a_film_damaged_before_the_others_were_here_is_fetched_again_with_them():
     """World 34443: three films, of which the first was fetched and then damaged while the second was waited for."""
     kind = Kind(results=3)
-    story = Story(("download", None), *[("download", "redirect")] * 2)
+    story = Story(("download", None), *[("download", "redirect")] * 4)
     assert story.buy(kind).end == "DownloadError"
     (first,) = story.volume.below("films")
     story.volume.put(first, b"damaged")
