@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from kling.nodes.runware import errors
@@ -10,7 +11,7 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault, Faults
 
 from world import cast
-from world.cast import ASKED_FIRST
+from world.cast import ASKED_FIRST, REFUSED
 from world.story import KEY, Story
 from world.weather import ShyService
 
@@ -123,16 +124,37 @@ def test_a_silent_archive_is_needed_beside_silent_polls_before_a_repeat():
     assert story.sends == 1
 
 
-def test_a_connection_that_fails_after_a_doubtful_send_is_still_doubt():
-    story = Story(("videoInference", "lost_after"), *[("videoInference", "refused")] * 9,
-                  *ASKED_FIRST,
-                  *[("getResponse", "503")] * 40, *[("getTaskDetails", "503")] * 9)  # fmt: skip
-    outcome = story.buy()
+@pytest.mark.parametrize("copy", [REFUSED, "refused"], ids=["refused", "no connection"])
+def test_what_becomes_of_a_copy_says_nothing_of_the_send_before_it(copy):
+    """The first send arrived, and nobody shows what runs: that the copy was not taken does not make it unbilled."""
+    here = cast.story(("videoInference", "lost_after"), ("videoInference", copy), kind=ShyService, latency=400.0)
+    outcome = here.buy()
     assert outcome.end == "SubmissionUncertain"
-    assert story.record().state is State.HELD
-    story.simulator.faults = type(story.simulator.faults)()
-    assert story.buy().end == "film"
-    assert story.billed == 1
+    assert "It is not known whether this was billed" in str(outcome.error)
+    assert "Not billed" not in str(outcome.error)
+    assert here.asked("videoInference") == 2
+    assert (here.record().state, here.record().maybe_sent) == (State.HELD, True)
+    assert here.process.journal.spent_today() == Decimal(here.record().price)
+    assert here.buy().end == "SubmissionUncertain"
+    here.wait(400.0)
+    assert here.buy().end == "film"
+    assert here.asked("videoInference") == 2
+    assert here.billed == 1
+
+
+def test_a_connection_that_fails_after_a_doubtful_send_is_still_doubt():
+    """No copy gets through, and then nobody answers; the service refuses no UUID, so another send would be paid."""
+    here = cast.story(
+        ("videoInference", "lost_after"), *[("videoInference", "refused")] * 9, kind=ShyService, dedupe="none"
+    )
+    here.script(*ASKED_FIRST, *[("getResponse", None)] * 5, *[("getResponse", "503")] * 40)
+    assert here.buy().end == "SubmissionUncertain"
+    assert here.asked("videoInference") > 1
+    assert here.record().state is State.HELD
+    here.simulator.faults = Faults()
+    here.wait(60.0)
+    assert here.buy().end == "film"
+    assert here.billed == 1
 
 
 def test_nothing_is_sent_again_before_it_is_clear_that_no_other_attempt_was_made():
@@ -155,6 +177,17 @@ def test_a_copy_is_given_up_in_time_to_arrive_while_the_first_job_must_still_run
     story.buy()
     assert story.sends > 1
     assert story.billed == 1
+
+
+def test_a_copy_that_waited_as_it_was_asked_to_is_given_up_in_time_as_well():
+    """Taken, told to come back in 16 s: a copy that had ten more for its answer came when the first job was over."""
+    busy = {"kind": "status", "status": 429, "accepted": True, "retry_after": "16"}
+    late = Fault("late", seconds=9.5)
+    script = [("videoInference", busy), ("videoInference", late)]
+    here = cast.story(*script, kind=ShyService, dedupe="running", latency=35.0)
+    here.buy()
+    assert here.sends == 2
+    assert here.billed == 1
 
 
 def test_the_wish_to_wait_is_heard_when_it_fits_into_the_window():
