@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import hashlib
 import json
 import logging
+import re
 from functools import partial
 from pathlib import Path
 
@@ -125,6 +127,51 @@ def test_a_copy_gets_no_more_time_than_it_is_given(tmp_path):
     (tmp_path / "body").write_bytes(b"[]")
     run(answering(httpx.Response(200, json={"data": []}), asked).submit(Disk(), tmp_path / "body", 2, seconds=4.0))
     assert asked[0].extensions["timeout"] == {"connect": 4.0, "read": 4.0, "write": 4.0, "pool": None}
+
+
+class Idle:
+    """A server that keeps connections open, and closes one, without a word, on the second request that it brings."""
+
+    def __init__(self):
+        self.asked = []
+        """What kind of task each connection brought, in the order of the connections."""
+        self.conversations = []
+
+    async def converse(self, reader, writer):
+        kinds = []
+        self.asked.append(kinds)
+        self.conversations.append(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                task = json.loads(await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1])))[0]
+                kinds.append(task["taskType"])
+                if len(kinds) > 1:
+                    break
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"data":[]}')
+                await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_a_purchase_leaves_on_a_fresh_connection(tmp_path):
+    """One that was idle may be closed just then: of a question no matter, but nobody knows whether a purchase came."""
+    server, body = Idle(), b'[{"taskType":"videoInference"}]'
+    (tmp_path / "body").write_bytes(body)
+
+    async def submit():
+        listening = await asyncio.start_server(server.converse, "127.0.0.1", 0)
+        client = Client(KEY, base_url=f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1")
+        await client.ask(UUID)
+        try:
+            return [await client.submit(Disk(), tmp_path / "body", len(body)) for _ in range(3)]
+        finally:
+            await client.close()
+            await asyncio.gather(*server.conversations)
+            listening.close()
+
+    assert [(answer.status, answer.readable) for answer in asyncio.run(submit())] == [(200, True)] * 3
+    assert server.asked == [["getResponse"], *[["videoInference"]] * 3]
 
 
 def test_a_question_names_the_task_it_asks_about():

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from kling.nodes.runware import errors
+from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Fault, Faults
+from kling.nodes.runware.simulator.refusal import Refusal
+from kling.nodes.runware.simulator.service import Answer
 
 from world import cast
 from world.cast import ASKED_FIRST, REFUSED
+from world.orders import REFERENCE, REFERENCE_BYTES, Kind
 from world.story import KEY, Story
 from world.weather import ShyService
 
@@ -122,6 +127,56 @@ def test_a_silent_archive_is_needed_beside_silent_polls_before_a_repeat():
     story.script(*[("getTaskDetails", "503")] * 9)
     assert story.buy().end == "SubmissionUncertain"
     assert story.sends == 1
+
+
+class Evasive(cast.Told):
+    """A service whose archive knows no task, and whose state says what stands in `answers`, then the truth."""
+
+    answers = ()
+
+    def said(self, _job, _now):
+        self.answers, answer = self.answers[1:], next(iter(self.answers), None)
+        if answer == "busy":
+            raise Refusal("serviceUnavailable", "Try again.", status=503)
+        return Answer() if answer == "empty" else None
+
+    def archived(self, _job, _now):
+        return False
+
+
+@pytest.mark.parametrize("busy", [6, 4])
+def test_some_silent_polls_are_needed_beside_a_silent_archive_before_a_repeat(busy):
+    """The archive is the second witness: where the first was busy, one word of it more is not enough to pay by."""
+    polls, few = len(Timing().last_probes), Timing().clean_probes - 1
+    assert polls - busy <= few
+    here = cast.story(("videoInference", "lost_after"), kind=Evasive, window=0.0)
+    service = here.simulator.service
+    service.answers = ["empty"] * polls
+    assert here.buy().end == "SubmissionUncertain"
+    here.wait(4_000)
+    service.answers = ["busy"] * busy + ["empty"] * (polls - busy + few)
+    assert here.buy().end == "SubmissionUncertain"
+    service.answers = []
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (1, 1)
+
+
+def test_what_another_machine_bought_during_an_upload_is_seen_before_a_repeat():
+    """Nobody had seen our send, so an hour later it is sent again: but not by answers from before the upload."""
+    kind = Kind(clip=True)
+    here = cast.story(("videoInference", "lost_before"), window=0.0, dedupe="running", latency=40.0)
+    assert here.buy(kind).end == "SubmissionUncertain"
+    here.wait(4_000)
+    for path in here.volume.below("media"):
+        here.volume.drop(path)
+    here.script(("mediaStorage", {"kind": "unfinished", "seconds": 180.0}))
+    left = cast.elsewhere(here)
+    here.process.volume.put(REFERENCE, REFERENCE_BYTES)
+    order = here.order(kind)
+    both = ((0.0, partial(left.buy, order, 3_000.0)), (60.0, partial(here.process.buy, order, 3_000.0)))
+    assert here.run(cast.at_once(*both)) == ["film", "film"]
+    assert here.asked("mediaStorage") == 3
+    assert (here.sends, here.billed) == (2, 1)
 
 
 @pytest.mark.parametrize("copy", [REFUSED, "refused"], ids=["refused", "no connection"])

@@ -36,6 +36,26 @@ def test_a_prepared_request_that_was_damaged_is_never_sent_but_made_anew():
     assert story.posts[0] == story.posts[1]
 
 
+def test_a_prepared_request_that_is_damaged_before_its_copy_does_not_buy_another_film():
+    """As long as before, and readable: the service would take it, and make a film of what nobody asked for."""
+    story = Story(("videoInference", "lost_before"))
+
+    async def damage():
+        data = story.volume.names[story.path(story.order().uuid(0), "body")].data
+        data[:] = bytes(data).replace(b"A red fox", b"A red cat")
+        assert b"A red cat" in data
+        return await story.process.buy(story.order(), 3_000.0)
+
+    press = partial(story.process.buy, story.order(), 3_000.0)
+    assert story.run(at_once((0.0, press), (11.0, damage))) == ["StorageError", "StorageError"]
+    assert story.sends == 1
+    assert story.record().state is State.HELD
+    story.wait(4_000)
+    assert story.buy().end == "film"
+    assert (story.sends, story.billed) == (2, 1)
+    assert story.posts[0] == story.posts[1]
+
+
 def test_a_conflict_on_the_first_send_means_that_it_exists_already():
     story = Story(latency=100.0)
     story.simulator.service.__class__ = ShyService
