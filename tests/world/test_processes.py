@@ -8,10 +8,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import pytest
+from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import Simulator, tiny_film
+
+from world.orders import KINDS, order
 
 KEY = "a-key-of-ours"
 KILLS = int(os.environ.get("KLING_TEST_KILLS", "50"))
@@ -26,26 +31,69 @@ pytestmark = [
     pytest.mark.xdist_group("processes"),
 ]
 
+
+@dataclass
+class Kill:
+    """Where a process dies: at the n-th step of a name after one of another (`zygote.py`), and what is so by then."""
+
+    step: str | None
+    after: str | None = None
+    nth: int = 0
+    linger: float = 0.0
+    _: KW_ONLY
+    state: State | None
+    """On the disk."""
+    arrived: bool
+    """Whether the service has accepted a job."""
+    here: str | None = None
+    """What lies below tasks/ or films/, by its ending."""
+    film: str = "none"
+    """How much of the film is here: none, half, whole (without its name), named, or any."""
+
+
 STEPS = {
-    "before the record is written": ("create tasks.json", 0),
-    "when the record is half written": ("sync", 0),
-    "before the record has its name": ("replace tasks.json", 0),
-    "when the record is durable": ("durable tasks", 0),
-    "when the request is spooled": ("replaced tasks.body", 0),
-    "before the record says sending": ("create tasks.json", 1),
-    "when the record says sending": ("replaced tasks.json", 1),
-    "in the middle of the request": ("half of videoInference", 0),
-    "when the request has left": ("all of videoInference", 0),
-    "when the answer is here and not recorded": ("answer videoInference", 0),
-    "in the middle of a question": ("all of getResponse", 1),
-    "when the result is seen and not recorded": ("create tasks.urls", 0),
-    "when the address is recorded and the result is not": ("durable tasks", -5),
-    "in the middle of the download": ("answer file", 0),
-    "before the film is synced": ("create films.mp4", 0),
-    "before the film has its name": ("replace films.mp4", 0),
-    "when the film has its name": ("replaced films.mp4", 0),
-    "before the record is committed": ("create tasks.json", -1),
+    "before the record is written": Kill("create tasks.json", state=None, arrived=False),
+    "when the record is half written": Kill("sync tasks.json", state=None, arrived=False, here="part"),
+    "before the record has its name": Kill("replace tasks.json intent", state=None, arrived=False, here="part"),
+    "when the record is durable": Kill("durable tasks", state=State.INTENT, arrived=False),
+    "in the middle of a question before the purchase": Kill("all of getResponse", state=State.INTENT, arrived=False),
+    "when the request is spooled": Kill("replaced tasks.body", state=State.INTENT, arrived=False, here="body"),
+    "before the record says sending": Kill(
+        "create tasks.json", "replaced tasks.sent", state=State.INTENT, arrived=False, here="sent"
+    ),
+    "when the record says sending": Kill("replaced tasks.json sending", state=State.SENDING, arrived=False),
+    "in the middle of the request": Kill("half of videoInference", state=State.SENDING, arrived=False),
+    "when the request has left": Kill("all of videoInference", state=State.SENDING, arrived=True),
+    "when the answer is here and not recorded": Kill("answer videoInference", state=State.SENDING, arrived=True),
+    "when the acknowledgement is recorded": Kill("replaced tasks.json accepted", state=State.ACCEPTED, arrived=True),
+    "in the middle of a question about what was bought": Kill(
+        "all of getResponse", "replaced tasks.json accepted", state=State.ACCEPTED, arrived=True
+    ),
+    "when the result is seen and not recorded": Kill("create tasks.urls", state=State.ACCEPTED, arrived=True),
+    "when the address is recorded and the result is not": Kill(
+        "durable tasks", "replaced tasks.urls", state=State.ACCEPTED, arrived=True, here="urls"
+    ),
+    "in the middle of the download": Kill("half of file", state=State.RESULT, arrived=True, film="half"),
+    "before the film is synced": Kill("sync films.mp4", state=State.RESULT, arrived=True, film="whole"),
+    "before the film has its name": Kill("replace films.mp4", state=State.RESULT, arrived=True, film="whole"),
+    "when the film has its name": Kill("replaced films.mp4", state=State.RESULT, arrived=True, film="named"),
+    "before the record is committed": Kill(
+        "replace tasks.json committed", state=State.RESULT, arrived=True, film="named"
+    ),
 }
+AGAIN_AND_AGAIN = (
+    ("durable tasks", 12, State.INTENT, False),
+    ("replaced tasks.body", 4, State.INTENT, False),
+    ("replaced tasks.json sending", 3, State.SENDING, False),
+    ("all of videoInference", 4, State.SENDING, True),
+    ("replaced tasks.json accepted", 4, State.ACCEPTED, True),
+    ("replaced tasks.urls", 3, State.ACCEPTED, True),
+    ("half of file", 4, State.RESULT, True),
+    ("replaced films.mp4", 4, State.RESULT, True),
+)
+"""One life each: after which step it ends, within how many more, and what is so by then."""
+ARRIVES = 5.0
+"""Seconds within which the service has read what has left."""
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +119,8 @@ def zygote():
 takes = itertools.count(1)
 
 
-def job(folder, service, take, kill_at=None):
+def job(folder, service, take, kill=None):
+    kill_at = kill and {"after": kill.after, "step": kill.step, "nth": kill.nth, "linger": kill.linger}
     return {"folder": str(folder), "base_url": service.base_url, "key": KEY, "take": take, "kill_at": kill_at}
 
 
@@ -109,32 +158,55 @@ def visible(folder):
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
-@pytest.fixture(scope="module")
-def steps(tmp_path_factory, service, zygote):
-    """The names of the steps of a purchase that nothing disturbs."""
-    (smooth,) = zygote(job(tmp_path_factory.mktemp("smooth"), service, next(takes)))
-    return smooth["steps"]
+def check_moment(folder, service, take, kill):
+    """See that a process has died when it should have: otherwise the test would say nothing of what it is named for."""
+    task_uuid = order(KINDS[0], KEY, take).uuid(0)
+    record = folder / "tasks" / f"{task_uuid}.json"
+    assert (State(json.loads(record.read_bytes())["state"]) if record.exists() else None) is kill.state
+    until = time.monotonic() + ARRIVES
+    while kill.arrived and not jobs(service, task_uuid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert jobs(service, task_uuid) == kill.arrived
+    files = [path for path in folder.rglob("*") if path.parent.name in {"tasks", "films"}]
+    assert kill.here is None or kill.here in [path.name.rpartition(".")[2] for path in files]
+    sizes = {path.suffix: path.stat().st_size for path in files if path.parent.name == "films"}
+    if kill.film in {"any", "none"}:
+        assert kill.film == "any" or not sizes
+        return
+    size = len(tiny_film.render(service.simulator.service.jobs[task_uuid][0].task, 0))
+    assert set(sizes) == {".mp4" if kill.film == "named" else ".part"}
+    assert (0 < max(sizes.values()) < size) if kill.film == "half" else set(sizes.values()) == {size}
 
 
-def number_of(steps, name, occurrence):
-    return [number for number, step in enumerate(steps) if step == name][occurrence]
+def jobs(service, task_uuid):
+    return len(service.simulator.service.jobs.get(task_uuid, ()))
 
 
-@pytest.mark.parametrize(("name", "occurrence"), STEPS.values(), ids=STEPS)
-def test_a_process_killed_at_any_step_has_paid_once_and_finds_its_film(
-    tmp_path, service, zygote, steps, name, occurrence
-):
-    kill_at = number_of(steps, name, occurrence)
+@pytest.mark.parametrize("kill", STEPS.values(), ids=STEPS)
+def test_a_process_killed_at_any_step_has_paid_once_and_finds_its_film(tmp_path, service, zygote, kill):
     for part in in_parts(tmp_path):
-        told = zygote(*(job(folder, service, take, kill_at) for folder, take in part))
+        told = zygote(*(job(folder, service, take, kill) for folder, take in part))
         assert told == [{"killed": True}] * len(part)
+        for folder, take in part:
+            check_moment(folder, service, take, kill)
         in_the_end(service, zygote, *part)
 
 
 def test_a_process_killed_again_and_again_gets_there_in_the_end(tmp_path, service, zygote):
+    """Through a whole purchase, a life for each part of it; one that had not sent whole takes some to send again."""
     for part in in_parts(tmp_path):
-        for kill_at in (3, 9, 14, 17, 21, 26, 30):
-            zygote(*(job(folder, service, take, kill_at + take % 4) for folder, take in part))
+        for after, within, state, arrived in AGAIN_AND_AGAIN:
+            kills = [Kill(None, after, take % within, state=state, arrived=arrived, film="any") for _, take in part]
+            left = list(zip(part, kills, strict=True))
+            for _ in range(RUNS_MOST):
+                told = zygote(*(job(folder, service, take, kill) for (folder, take), kill in left))
+                assert all(each["killed"] or each.get("kind") == "SubmissionUncertain" for each in told), told
+                left = [each for each, ended in zip(left, told, strict=True) if not ended["killed"]]
+                if not left:
+                    break
+            assert not left
+            for (folder, take), kill in zip(part, kills, strict=True):
+                check_moment(folder, service, take, kill)
         in_the_end(service, zygote, *part)
 
 
@@ -168,10 +240,12 @@ def test_two_processes_that_buy_at_once_do_not_pass_the_days_budget(tmp_path, se
 
 
 def test_a_process_killed_while_another_waits_leaves_it_the_lock(tmp_path, service, zygote):
+    """What the dead one sent is found by the one that waited, which sends nothing."""
+    kill = Kill("all of videoInference", linger=0.5, state=State.SENDING, arrived=True)
     for number in range(RACES):
         take, folder = next(takes), tmp_path / str(number)
-        told = zygote(job(folder, service, take, 30), job(folder, service, take))
-        survivors = [each for each in told if "film" in each]
-        for each in survivors:
-            check(folder, service, each)
-        in_the_end(service, zygote, (folder, take))
+        dead, survivor = zygote(job(folder, service, take, kill), job(folder, service, take) | {"begin_after": "sent"})
+        assert dead == {"killed": True}
+        assert "locked out" in survivor["steps"]
+        assert "before videoInference" not in survivor["steps"]
+        check(folder, service, survivor)

@@ -1,8 +1,11 @@
 """Makes real processes that buy: reads one job a line, forks for each, and tells how it ended.
 
-A job is {"folder", "base_url", "key", "take", "kill_at", "daily_budget"}; a line may hold several,
+A job is {"folder", "base_url", "key", "take", "kill_at", "begin_after", "daily_budget"}; a line may hold several,
 which then run at the same time.
-`kill_at` is the number of the step at which the process kills itself with SIGKILL; every step has a name.
+`kill_at` is {"after", "step", "nth", "linger"}: the process kills itself with SIGKILL at the n-th step of that name (of
+any, if there is none) that comes after the first of the other name (after the start, if there is none), having stood
+still there for so many seconds. Every step has a name; a number would mean another step after any change.
+`begin_after` is the ending of a file below tasks/ that the process waits for.
 """
 
 # ruff: noqa: E402  the pack is put on the path first
@@ -43,41 +46,61 @@ TIMING = Timing(
 
 
 class Steps:
-    """Numbers and names every step; the process ends at one of them."""
+    """Names every step; the process ends at one of them."""
 
-    def __init__(self, kill_at: int | None) -> None:
+    def __init__(self, kill_at: dict | None) -> None:
         self.kill_at = kill_at
         self.names: list[str] = []
+        self._passed = kill_at is not None and kill_at["after"] is None
+        self._left = kill_at["nth"] if kill_at else 0
 
     def take(self, name: str) -> None:
         self.names.append(name)
-        if len(self.names) - 1 == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kill_at is None:
+            return
+        if self._passed and self.kill_at["step"] in {None, name}:
+            if not self._left:
+                time.sleep(self.kill_at["linger"])
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._left -= 1
+        self._passed = self._passed or name == self.kill_at["after"]
 
 
 class SteppingDisk(Disk):
-    """The real disk, each of whose writes is a step."""
+    """The real disk, each of whose writes is a step. That of a record is named by its state, too."""
 
     def __init__(self, steps: Steps) -> None:
         super().__init__()
         self._steps = steps
+        self._kinds: dict[int, str] = {}
 
     def create(self, path):
         self._steps.take(f"create {_kind(path)}")
-        return super().create(path)
+        file = super().create(path)
+        self._kinds[id(file)] = _kind(path)
+        return file
 
     def append(self, file, data):
-        self._steps.take("append")
+        self._steps.take(f"append {self._kinds[id(file)]}")
         super().append(file, data)
 
     def sync(self, file):
-        self._steps.take("sync")
+        self._steps.take(f"sync {self._kinds[id(file)]}")
         super().sync(file)
 
     def replace(self, source, target):
-        self._steps.take(f"replace {_kind(target)}")
+        name = _kind(target)
+        if name == "tasks.json":
+            name += f" {json.loads(source.read_bytes())['state']}"
+        self._steps.take(f"replace {name}")
         super().replace(source, target)
-        self._steps.take(f"replaced {_kind(target)}")
+        self._steps.take(f"replaced {name}")
+
+    def lock(self, path, place):
+        if super().lock(path, place):
+            return True
+        self._steps.take("locked out")
+        return False
 
     def sync_folder(self, path):
         super().sync_folder(path)
@@ -105,6 +128,8 @@ class SteppingTransport(httpx.AsyncHTTPTransport):
         self._steps.take(f"before {name}")
         reply = await super().handle_async_request(request)
         self._steps.take(f"answer {name}")
+        if name == "file":
+            reply.stream = _Film(reply.stream, self._steps)
         return reply
 
 
@@ -120,9 +145,29 @@ class _Body(httpx.AsyncByteStream):
         self._steps.take(f"all of {self._name}")
 
 
+class _Film(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, steps: Steps) -> None:
+        self._stream, self._steps = stream, steps
+
+    async def __aiter__(self):
+        is_first = True
+        async for piece in self._stream:
+            half = len(piece) // 2
+            yield piece[:half]
+            if is_first:
+                self._steps.take("half of file")  # and it is written
+            is_first = False
+            yield piece[half:]
+
+    async def aclose(self):
+        await self._stream.aclose()
+
+
 def buy(job: dict) -> dict:
     """Buy in this process."""
     steps, budget = Steps(job.get("kill_at")), job.get("daily_budget")
+    while job.get("begin_after") and not list(Path(job["folder"]).glob(f"tasks/*.{job['begin_after']}")):
+        time.sleep(0.001)
 
     async def work():
         purchase = Purchase(
