@@ -82,14 +82,14 @@ STEPS = {
     ),
 }
 AGAIN_AND_AGAIN = (
-    ("durable tasks", 12, State.INTENT, False),
-    ("replaced tasks.body", 4, State.INTENT, False),
-    ("replaced tasks.json sending", 3, State.SENDING, False),
-    ("all of videoInference", 4, State.SENDING, True),
-    ("replaced tasks.json accepted", 4, State.ACCEPTED, True),
-    ("replaced tasks.urls", 3, State.ACCEPTED, True),
-    ("half of file", 4, State.RESULT, True),
-    ("replaced films.mp4", 4, State.RESULT, True),
+    ("durable tasks", 12, State.INTENT, False, None),
+    ("replaced tasks.body", 4, State.INTENT, False, "body"),
+    ("replaced tasks.json sending", 3, State.SENDING, False, "sent"),
+    ("all of videoInference", 4, State.SENDING, True, "sent"),
+    ("replaced tasks.json accepted", 4, State.ACCEPTED, True, None),
+    ("replaced tasks.urls", 3, State.ACCEPTED, True, "urls"),
+    ("half of file", 4, State.RESULT, True, "part"),
+    ("replaced films.mp4", 4, State.RESULT, True, "mp4"),
 )
 """One life each: after which step it ends, within how many more, and what is so by then."""
 ARRIVES = 5.0
@@ -168,7 +168,9 @@ def check_moment(folder, service, take, kill):
         time.sleep(0.01)
     assert jobs(service, task_uuid) == kill.arrived
     files = [path for path in folder.rglob("*") if path.parent.name in {"tasks", "films"}]
-    assert kill.here is None or kill.here in [path.name.rpartition(".")[2] for path in files]
+    endings = {path.name.rpartition(".")[2] for path in files}
+    assert kill.here is None or kill.here in endings
+    assert ("urls" in endings) == (kill.here == "urls" or kill.state is State.RESULT)  # else it died too late
     sizes = {path.suffix: path.stat().st_size for path in files if path.parent.name == "films"}
     if kill.film in {"any", "none"}:
         assert kill.film == "any" or not sizes
@@ -195,8 +197,9 @@ def test_a_process_killed_at_any_step_has_paid_once_and_finds_its_film(tmp_path,
 def test_a_process_killed_again_and_again_gets_there_in_the_end(tmp_path, service, zygote):
     """Through a whole purchase, a life for each part of it; one that had not sent whole takes some to send again."""
     for part in in_parts(tmp_path):
-        for after, within, state, arrived in AGAIN_AND_AGAIN:
-            kills = [Kill(None, after, take % within, state=state, arrived=arrived, film="any") for _, take in part]
+        for after, within, state, arrived, here in AGAIN_AND_AGAIN:
+            moment = {"state": state, "arrived": arrived, "here": here, "film": "any"}
+            kills = [Kill(None, after, take % within, **moment) for _, take in part]
             left = list(zip(part, kills, strict=True))
             for _ in range(RUNS_MOST):
                 told = zygote(*(job(folder, service, take, kill) for (folder, take), kill in left))
