@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .info import FilmError, shown_packets, tagged_seconds
+from .info import FilmError, of_one_size, shown_packets, tagged_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -50,8 +50,8 @@ class Reel:
         return cls(stream, packets, times, timed, max(declared, len(times)))
 
     def frames(self, wanted: Container[int], cancelled: Callable[[], bool]) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield (time, frame) of the wanted times, in the order of showing."""
-        for number, frame in enumerate(self._decoded(wanted, cancelled)):
+        """Yield (time, frame) of the wanted times, in the order of showing. Raises FilmError if their size changes."""
+        for number, frame in enumerate(of_one_size(self._decoded(wanted, cancelled), self.stream)):
             time = frame.pts if self.timed else number
             if time is not None and time in wanted:
                 yield time, frame

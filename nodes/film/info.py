@@ -25,6 +25,9 @@ File = Union["Path", BinaryIO]
 LONGEST_SIDE = 4096
 """Pixels. A file of 200 kB can announce 8192x8192, and each float32 frame of that is 800 MB."""
 
+MARGIN = 128
+"""Pixels a side by which a decoder may hold more than it shows: it works in whole blocks."""
+
 MOST_FRAMES = 30 * 60
 """The longest clip the service knows, 30 seconds of reference video, at 60 frames a second."""
 
@@ -74,9 +77,9 @@ def probe(path: Path) -> FilmInfo:
 def _probe(path: Path, _size: int, _changed: int) -> FilmInfo:
     with opened(path) as container:
         stream = picture_track(container, path)
+        width, height = stream.width, stream.height
         frame = _first_frame(container, stream, path)
         rotation = turn(frame)
-        width, height = stream.width, stream.height
         audio = sound_track(container)
         count = stream.frames or count_frames(path)
         seconds = _track_seconds(container, stream)
@@ -132,6 +135,35 @@ def picture_track(container: InputContainer, file: File) -> VideoStream:
     return stream
 
 
+def of_one_size(frames: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:
+    """Pass on the frames of a track as long as they are as large as its header says; to be begun before decoding.
+
+    A picture may name a size of its own, far larger than the header's. FFmpeg looks at `max_pixels` before it allocates
+    a picture. A service's film has one size.
+
+    Raises:
+        FilmError: a picture has another size.
+    """
+    import av
+
+    width, height = stream.width, stream.height
+    codec = stream.codec_context
+    codec.options = {**codec.options, "max_pixels": str((width + MARGIN) * (height + MARGIN))}
+    resized = FilmError(
+        f"{stream.container.name} says it is {width}x{height} pixels, and has pictures of another size.",
+        next_step="The file was left as it is.",
+    )
+    try:
+        for frame in frames:
+            if (frame.width, frame.height) != (width, height):
+                raise resized
+            yield frame
+    except av.FFmpegError:
+        if (codec.width, codec.height) != (width, height):
+            raise resized from None
+        raise
+
+
 def sound_track(container: InputContainer) -> AudioStream | None:
     """Give the first sound track, if there is one that can be decoded here."""
     track = container.streams.audio[0] if container.streams.audio else None
@@ -170,7 +202,7 @@ def _track_seconds(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
-    for frame in container.decode(stream):
+    for frame in of_one_size(container.decode(stream), stream):
         return frame
     raise FilmError(f"{path} has no frame in it.", next_step="The file was left as it is.")
 

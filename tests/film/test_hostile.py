@@ -117,7 +117,7 @@ def black_picture(side):
 
 
 def test_there_are_enough_bombs():
-    assert len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) >= 20
+    assert len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + len(GROWING) >= 20
 
 
 def hour_of_silence(source, path):
@@ -137,6 +137,44 @@ def hour_of_silence(source, path):
             copy.mux(packet)
 
 
+def coded(codec, side, frames, options):
+    """Grey pictures, each a key frame that names its own size."""
+    coder = av.CodecContext.create(codec, "w")
+    coder.width = coder.height = side
+    coder.pix_fmt, coder.time_base, coder.options = "yuv420p", Fraction(1, 24), options
+    picture = av.VideoFrame(side, side, "yuv420p")
+    for plane in picture.planes:
+        plane.update(b"\x80" * plane.buffer_size)
+    packets = []
+    for number in range(frames):
+        picture.pts, picture.time_base = number, Fraction(1, 24)
+        packets += coder.encode(picture)
+    return [bytes(packet) for packet in (*packets, *coder.encode(None))]
+
+
+def growing(path, codec, options, *, small=1, side=8_192):
+    """Write a film whose header and first `small` pictures are of 64 pixels a side, and the others of `side`."""
+    pictures = coded(codec, 64, small, options) if small else []
+    pictures += coded(codec, side, 6, options)
+    with av.open(str(path), "w") as film:
+        track = film.add_stream(codec, rate=24, options=options)
+        track.width, track.height, track.pix_fmt = 64, 64, "yuv420p"
+        track.codec_context.open()
+        for number, data in enumerate(pictures):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base, packet.is_keyframe = track, Fraction(1, 24), True
+            packet.pts = packet.dts = number
+            film.mux(packet)
+
+
+IN_BAND = {"preset": "ultrafast", "g": "1", "bf": "0", "x264-params": "annexb=1:repeat-headers=1"}
+REALTIME = {"deadline": "realtime", "cpu-used": "8", "g": "1", "lag-in-frames": "0"}
+GROWING = {
+    "pictures that grow.mp4": {"codec": "libx264", "options": IN_BAND},
+    "pictures that grow a little.mp4": {"codec": "libx264", "options": IN_BAND, "side": 80},
+    "pictures that grow.webm": {"codec": "libvpx-vp9", "options": REALTIME},
+    "pictures larger than their header.webm": {"codec": "libvpx", "options": REALTIME, "small": 0},
+}
 LONG = {
     "eight thousand pixels a side": {"width": 8_192, "height": 64, "frames": 1},
     "more frames than there can be": {"width": 16, "height": 16, "frames": 1_801},
@@ -156,11 +194,17 @@ def test_bombs_are_told_in_a_sentence_and_do_not_go_off(film_of, tmp_path):
     for name, properties in LONG.items():
         film_of(f"bombs/{name}.mp4", **properties)
     hour_of_silence(tmp_path / "film.webm", folder / "an hour of silence.webm")
+    for name, properties in GROWING.items():
+        growing(folder / name, **properties)
     ends, grown = child(folder)
     escaped = {Path(film).name: end for film, end in ends.items() if end.startswith("escaped")}
     assert escaped == {}
     told = {Path(film).stem for film, end in ends.items() if end.startswith("told")}
     assert told >= set(LONG) | {"an hour of silence", "nothing", "a page", "zeros"}
     assert told >= {"a picture of another kind", "a picture of a thousand million pixels"}
-    assert len(ends) == len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + 1
+    assert {end for film, end in ends.items() if Path(film).name in GROWING} == {
+        f"told: {folder / name} says it is 64x64 pixels, and has pictures of another size. The file was left as it is."
+        for name in GROWING
+    }
+    assert len(ends) == len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + len(GROWING) + 1
     assert grown < MEGABYTES_MOST
