@@ -24,13 +24,13 @@ from . import settings
 from .errors import KlingError, MissingKeyError, StorageError
 from .files import sha256_of, write_whole
 from .journal import UUID_PATTERN, Journal, lock_place
-from .ledger import PAGE_MOST, Ledger
+from .ledger import Ledger
 from .price import usd
 from .record import NEVER_BILLED, Record, State
 from .wire import WIRE, Account, is_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 DAY = 86_400
 PROMPT_SHOWN = 48
@@ -102,18 +102,12 @@ def _account(given: argparse.Namespace, *, key: str) -> Account:
 
 
 def _list(given: argparse.Namespace, journal: Journal) -> None:
-    ledger = Ledger(journal)
-    page = ledger.page(0, 0)
-    records = [
-        record
-        for offset in range(0, min(max(0, given.most), page.total), PAGE_MOST)
-        for record in ledger.page(offset, min(PAGE_MOST, given.most - offset)).records
-    ]
-    for record in records:
+    page = Ledger(journal).part(slice(max(0, given.most)))
+    for record in page.records:
         _say(record.model_dump_json(exclude_none=True) if given.json else _line(record, journal.clock()))
     if given.json:
         return
-    more = f" ({len(records)} shown)" if len(records) < page.total else ""
+    more = f" ({len(page.records)} shown)" if len(page.records) < page.total else ""
     waiting = f", {page.waiting} still to come" if page.waiting else ""
     _say(f"{_counted(page.total, 'purchase')}{more}{waiting}. Today {usd(page.today)}, this month {usd(page.month)}.")
     if page.unreadable:
@@ -158,22 +152,14 @@ def _moment(seconds: float) -> str:
 
 
 def _known(journal: Journal, task_uuid: str) -> Record:
-    for page in _pages(journal):
-        for record in page:
-            if record.task_uuid == task_uuid:
-                return record
+    record = Ledger(journal).record(task_uuid)
+    if record is not None:
+        return record
     raise StorageError(
         "This ComfyUI has no readable record of that purchase.",
         task_uuid=task_uuid,
         next_step="If it was bought elsewhere with your key: python -m nodes.runware collect <task UUID>.",
     )
-
-
-def _pages(journal: Journal) -> Iterator[list[Record]]:
-    """Read all records without changing one; an unreadable one is passed over."""
-    ledger = Ledger(journal)
-    for offset in range(0, ledger.page(0, 0).total, PAGE_MOST):
-        yield ledger.page(offset, PAGE_MOST).records
 
 
 def _collect(given: argparse.Namespace, journal: Journal) -> None:
@@ -228,7 +214,7 @@ def _copy(journal: Journal, source: Path, folder: Path) -> Path:
 def _prune(given: argparse.Namespace, journal: Journal) -> None:
     """Make room. A paid purchase's record stays for ever: it is what keeps its graph from buying it again."""
     before = journal.clock() - given.older_than * DAY
-    old = [record for page in list(_pages(journal)) for record in page if record.updated_at < before]
+    old = [record for record in Ledger(journal).part(slice(None)).records if record.updated_at < before]
     if given.really:
         journal.tidy()
     gone = [

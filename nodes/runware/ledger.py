@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from .journal import Journal, midnight
 from .record import WAITING, Record
@@ -28,8 +29,7 @@ class Page:
     """USD that was, or may have been, spent since the first of this month."""
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """What the sums need of one record."""
 
     changed: float
@@ -48,10 +48,13 @@ class Ledger:
 
     def page(self, offset: int, limit: int) -> Page:
         """Give `limit` purchases (at most PAGE_MOST) from `offset` on."""
-        names = self._names()
         start = max(0, offset)
-        shown = names[start : start + max(0, min(limit, PAGE_MOST))]
-        records = [record for record in map(self._record, shown) if record is not None]
+        return self.part(slice(start, start + max(0, min(limit, PAGE_MOST))))
+
+    def part(self, part: slice) -> Page:
+        """Give a part of the list, however long: the folder is looked through once for it."""
+        names = self._names()
+        records = [record for record in map(self.record, names[part]) if record is not None]
         today = midnight(self.journal.clock())
         return Page(
             records=records,
@@ -73,18 +76,19 @@ class Ledger:
         return sorted(readable, key=lambda name: (lines[name].changed, name), reverse=True)
 
     def _read(self, name: str, changed: float) -> _Line:
-        record = self._record(name)
+        record = self.record(name)
         if record is None:
             return _Line(changed, 0.0, Decimal(0), waiting=False, readable=False)
         spent = record.spent or Decimal(0)
         return _Line(changed, record.paid_at or 0.0, spent, waiting=record.state in WAITING)
 
-    def _record(self, name: str) -> Record | None:
+    def record(self, task_uuid: str) -> Record | None:
         """Read a record and leave it as it is; putting aside one that cannot be read is for those who buy."""
         try:
-            return Record.model_validate_json(self.journal.disk.read(self.journal.path(name)))
+            record = Record.model_validate_json(self.journal.disk.read(f"{self.journal.tasks}/{task_uuid}.json"))
         except (OSError, ValueError):
             return None
+        return record if record.task_uuid == task_uuid else None
 
     def _spent(self, since: float) -> Decimal:
         return sum((line.spent for line in self._lines.values() if line.sent_at >= since), Decimal(0))

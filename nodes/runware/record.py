@@ -85,7 +85,7 @@ class Film(BaseModel):
     @field_validator("cost")
     @classmethod
     def _known_cost(cls, cost: float | None) -> float | None:
-        return cost if _is_money(cost) else None
+        return cost if cost is not None and 0 <= cost < MOST_USD else None
 
 
 class Record(BaseModel):
@@ -152,9 +152,9 @@ class Record(BaseModel):
     @property
     def is_told(self) -> bool:
         """Whether the service reported a cost for every result that it showed; it reports 0 where it knows none."""
-        told = all(film.cost is not None for film in (*self.films, *self.gone))
-        told = told and all(failure.get("code") != UNSEEN for failure in self.failures)
-        return self.state in ALL_KNOWN and self.billed is not None and told
+        costs = [film.cost for film in (*self.films, *self.gone)]
+        unseen = any(failure.get("code") == UNSEEN for failure in self.failures)
+        return self.state in ALL_KNOWN and bool(costs) and None not in costs and not unseen
 
     @property
     def is_billed_whole(self) -> bool:
@@ -171,9 +171,10 @@ class Record(BaseModel):
         """USD that it has cost, or may yet cost: no less than planned where not every cost is told; None: unknown."""
         if self.state in NEVER_BILLED:
             return Decimal(0)
-        if self.price is None and self.billed is None:
+        known = self.billed
+        if self.price is None and known is None:
             return None
-        planned, billed = Decimal(self.price or 0), Decimal(str(self.billed or 0))
+        planned, billed = Decimal(self.price or 0), Decimal(str(known or 0))
         return billed if self.is_billed_whole else max(planned, billed)
 
     @property
@@ -188,8 +189,8 @@ class Record(BaseModel):
         self.state = state
 
 
-def _is_money(amount: str | float | None) -> bool:
+def _is_money(amount: str | None) -> bool:
     try:
-        return amount is not None and 0 <= Decimal(str(amount)) < MOST_USD
+        return amount is not None and 0 <= Decimal(amount) < MOST_USD
     except InvalidOperation:  # no number, or none that can be compared
         return False

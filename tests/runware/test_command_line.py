@@ -18,6 +18,7 @@ from kling.nodes.runware import __main__ as cli
 from kling.nodes.runware import files, settings
 from kling.nodes.runware.client import Client
 from kling.nodes.runware.journal import Journal, lock_place
+from kling.nodes.runware.ledger import Ledger
 from kling.nodes.runware.record import Film, Record, State
 from kling.nodes.runware.simulator import Simulator
 from kling.nodes.runware.task import Purchase
@@ -134,6 +135,29 @@ def test_one_purchase_is_shown_as_it_is_recorded(journal, state, command):
     assert (shown["state"], shown["billed"]) == ("committed", 0.42)
     assert shown["films_here"] == [str(state / "films" / "1.mp4")]
     assert re.match(r"20\d\d-\d\d-\d\dT", shown["created_at"])
+
+
+def test_one_purchase_is_shown_without_a_look_at_another(journal, monkeypatch, capsys):
+    for number in (1, 2, 3):
+        put(journal, number)
+    touched = []
+    read = journal.disk.read
+    monkeypatch.setattr(journal.disk, "read", lambda path: touched.append(Path(path).stem) or read(path))
+    monkeypatch.setattr(journal.disk, "listing", lambda folder: pytest.fail(f"lists {folder}"))
+    cli._show(argparse.Namespace(task_uuid=UUID.format(2)), journal)
+    assert json.loads(capsys.readouterr().out)["task_uuid"] == UUID.format(2)
+    assert touched == [UUID.format(2)]
+
+
+def test_the_list_looks_through_the_folder_once(journal, monkeypatch, capsys):
+    for number in (1, 2, 3):
+        put(journal, number)
+    looks = []
+    listing = journal.disk.listing
+    monkeypatch.setattr(journal.disk, "listing", lambda folder: looks.append(folder) or listing(folder))
+    cli._list(argparse.Namespace(most=5, json=False), journal)
+    assert "3 purchases. Today" in capsys.readouterr().out
+    assert looks == [journal.tasks]
 
 
 def test_looking_changes_nothing_not_even_a_torn_record(journal, state, command):
@@ -294,15 +318,15 @@ def test_pruning_leaves_what_a_later_attempt_stands_on(journal, command):
 def test_pruning_leaves_what_changed_since_it_was_listed(journal, monkeypatch):
     for number in (1, 2):
         put(journal, number, days=40, state=State.REJECTED)
-    pages = cli._pages
+    part = Ledger.part
 
-    def slowly(journal):
-        listed = list(pages(journal))
+    def slowly(ledger, which):
+        listed = part(ledger, which)
         put(journal, 1, state=State.COMMITTED)
         put(journal, 2, state=State.HELD)
         return listed
 
-    monkeypatch.setattr(cli, "_pages", slowly)
+    monkeypatch.setattr(Ledger, "part", slowly)
     journal.clock = time.time
     cli._prune(argparse.Namespace(older_than=30.0, really=True), journal)
     assert [journal.get(UUID.format(number)).state for number in (1, 2)] == [State.COMMITTED, State.HELD]

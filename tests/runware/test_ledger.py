@@ -53,6 +53,24 @@ def test_a_page_is_never_larger_than_the_most(journal):
     assert PAGE_MOST == 100
 
 
+def test_a_list_of_many_pages_looks_through_the_folder_once(journal, monkeypatch):
+    for number in range(PAGE_MOST + 5):
+        bought(journal, number)
+    looks = []
+    listing = journal.disk.listing
+    monkeypatch.setattr(journal.disk, "listing", lambda folder: looks.append(folder) or listing(folder))
+    page = Ledger(journal).part(slice(PAGE_MOST + 2))
+    assert (len(page.records), page.total, looks) == (PAGE_MOST + 2, PAGE_MOST + 5, [journal.tasks])
+
+
+def test_a_record_under_another_purchases_name_is_in_no_sum(journal):
+    """Who buys takes it for unreadable, too."""
+    copied = journal.path(bought(journal, 1).task_uuid).read_bytes()
+    journal.path("00000000-0000-4000-8000-000000000002").write_bytes(copied)
+    page = Ledger(journal).page(0, 50)
+    assert (page.total, page.unreadable, page.today) == (1, 1, Decimal("0.42"))
+
+
 def test_what_was_billed_counts_else_what_was_planned(journal):
     bought(journal, 1, billed=0.40)
     bought(journal, 2)
