@@ -43,6 +43,7 @@ export const ENGLISH = {
   budget_left: "Left of today's budget",
   this_graph: "This graph",
   waiting_for: "Waited for",
+  unreadable: "Unreadable records",
   nothing_bought: "Nothing bought yet",
   nothing_bought_hint: "A film appears here as soon as a Kling Generate node has bought it.",
   nothing_rehearsed: "Nothing rehearsed yet",

@@ -82,6 +82,7 @@ def purchases(query: dict[str, str]) -> dict[str, Any]:
         "offset": offset,
         "total": page.total,
         "waiting": page.waiting,
+        "unreadable": page.unreadable,
         "today": "0" if rehearsals else str(page.today),
         "month": "0" if rehearsals else str(page.month),
         "budget": None if budget is None else str(budget),

@@ -1,7 +1,10 @@
 """Who may ask the page's two questions, and what the answers may hold."""
 
 import pytest
+from kling.nodes import routes
 from kling.nodes.routes import foreign, prices
+from kling.nodes.runware.journal import Journal
+from kling.nodes.runware.ledger import Ledger
 from kling.nodes.runware.profiles import PROFILES
 
 HERE = "127.0.0.1:8188"
@@ -53,3 +56,12 @@ def test_the_table_of_prices_is_that_of_the_profiles():
         for title, profile in PROFILES.items()
     }
     assert table["limits"] == {"duration": [3, 15], "shots": 6, "elements": 3}
+
+
+def test_the_page_hears_of_records_that_are_in_no_sum(monkeypatch, tmp_path):
+    journal = Journal(tmp_path, clock=lambda: 1_790_000_000.0)
+    journal.open()
+    journal.path("00000000-0000-4000-8000-000000000001").write_bytes(b"torn")
+    monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(journal))
+    answer = routes.purchases({})
+    assert (answer["total"], answer["unreadable"]) == (0, 1)

@@ -23,6 +23,7 @@
  * @typedef {object} Answer
  * @property {number} total
  * @property {number} waiting
+ * @property {number} unreadable records that are in no sum
  * @property {string} today USD
  * @property {string} month USD
  * @property {string | null} budget USD a day

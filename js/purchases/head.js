@@ -36,6 +36,9 @@ function lines(answer) {
     found.push([say("budget_left"), dollars(left), left ? "kling-plain" : "kling-bad"]);
   }
   found.push([say("waiting_for"), String(answer.waiting), "kling-plain"]);
+  if (answer.unreadable) {
+    found.push([say("unreadable"), String(answer.unreadable), "kling-bad"]);
+  }
   return found;
 }
 
