@@ -1,4 +1,4 @@
-"""The journal with ten to a hundred thousand purchases in it: to look one up, to list the newest, to write one."""
+"""The journal with ten to a hundred thousand purchases in it: to look one up, to list a page, to write one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,23 @@ MARKED = 10_000
 SAMPLE = 0xABCDEF
 """The record whose text the others are made of."""
 NOW = 1_790_000_000.0
-BUDGETS = {"look_up": 0.005, "list_newest": 0.200}
+PAGE = 50
+"""Purchases of one page of the sidebar."""
+BUDGETS = {"look_up": 0.005, "first_page": 0.200, "next_page": 0.200}
 """Seconds."""
 
 JOBS = {
     "look_up": "look one purchase up by its UUID",
     "find_intent": "find an intent's newest attempt",
-    "list_newest": "list the 100 that changed last",
+    "first_page": "list a page for the first time",
+    "next_page": "list a page again",
+    "read_all": "limit of the first: open and read every file",
+    "names_and_times": "limit of the others: every name and time",
     "sum_of_a_day": "sum a day's purchases, all of them today's",
     "write": "write one record durably",
 }
+LIMITS = {"first_page": "read_all", "next_page": "names_and_times"}
+"""What no list can do without: the sums need every record once, and then to know which of them changed."""
 
 
 def steps(rounds: int) -> int:
@@ -38,7 +45,7 @@ def steps(rounds: int) -> int:
 def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
     """Measure, and yield the table; draw it where `--plots` says so."""
     found: dict[str, dict[int, float]] = {name: {} for name in JOBS}
-    rows, filled = [], 0
+    rows, ratios, filled = [], [], 0
     with tempfile.TemporaryDirectory() as folder:
         for records in SIZES:
             step(f"writing {records:,} records")
@@ -51,10 +58,13 @@ def run(rounds: int, step: Callable[[str], None]) -> Iterator[str | Mark]:
                 if name in BUDGETS and records == MARKED:
                     spent = tuple(seconds * 1000 for seconds in runs.seconds)
                     yield Mark(f"journal of {records:,}: {JOBS[name]}", spent, BUDGETS[name] * 1000, " ms")
+            over = {each: results[each].over(results[limit]) for each, limit in LIMITS.items()}
+            ratios.append([f"{records:,}", *over.values()])
             rows.append([f"{records:,}", *(f"{found[name][records]:.2f}" for name in found)])
-    lines = {JOBS[name]: values for name, values in found.items()}
+    lines = {JOBS[name]: values for name, values in found.items() if name not in LIMITS.values()}
     plots.draw("journal", "purchases in the journal", [("ms", lines)], logarithmic=True)
     yield table("Growth with purchases in the journal, ms", ["purchases", *JOBS.values()], rows)
+    yield table("... and time / limit", ["purchases", *(JOBS[name] for name in LIMITS)], ratios)
 
 
 def _journal(folder: Path) -> Any:
@@ -119,11 +129,51 @@ def find_intent(folder: str, records: int) -> Callable[[], Any]:
     return lambda: journal.newest_attempt(f"{records // 2:064x}")
 
 
-def list_newest(folder: str, _records: int) -> Callable[[], Any]:
-    """List a page."""
+def first_page(folder: str, _records: int) -> Callable[[], Any]:
+    """List as the sidebar does after a start, and the terminal each time: every record is read for the sums."""
+    ledger = _ledger(folder)
+    return lambda: ledger.page(0, PAGE)
+
+
+def next_page(folder: str, _records: int) -> Callable[[], Any]:
+    """List as the sidebar does from then on."""
+    ledger = _ledger(folder)
+    ledger.page(0, PAGE)
+    return lambda: ledger.page(0, PAGE)
+
+
+def _ledger(folder: str) -> Any:
     journal = _journal(Path(folder))
     journal.get(_uuid(1))
-    return lambda: list(journal.newest(100))
+    from kling.nodes.runware.ledger import Ledger
+
+    return Ledger(journal)
+
+
+def read_all(folder: str, _records: int) -> Callable[[], Any]:
+    """Open, read and close, without a look at what is in them."""
+    tasks = _journal(Path(folder)).tasks
+
+    def work() -> None:
+        with os.scandir(tasks) as entries:
+            for entry in entries:
+                descriptor = os.open(entry.path, os.O_RDONLY)
+                os.read(descriptor, 2**16)
+                os.close(descriptor)
+
+    return work
+
+
+def names_and_times(folder: str, _records: int) -> Callable[[], Any]:
+    """Look through the folder."""
+    tasks = _journal(Path(folder)).tasks
+
+    def work() -> None:
+        with os.scandir(tasks) as entries:
+            for entry in entries:
+                entry.stat(follow_symlinks=False)
+
+    return work
 
 
 def sum_of_a_day(folder: str, _records: int) -> Callable[[], Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER: Path | None = None
-COLOURS = ("#2b8cbe", "#e6842a", "#4daf4a", "#c2559d", "#8c6bb1")
+COLOURS = ("#2b8cbe", "#e6842a", "#4daf4a", "#c2559d", "#8c6bb1", "#a6761d")
 GREY = "#8a8f98"
 
 
