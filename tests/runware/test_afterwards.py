@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from kling.nodes.runware.afterwards import PAUSES, collect_later
+from kling.nodes.runware.afterwards import PAUSES, collect_later, is_open
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.exchange import Reply
 from kling.nodes.runware.simulator.films import NAME, Films
 
-from world.cast import given
+from world.cast import THREE, given
+from world.orders import KINDS, Kind
 from world.story import Story
 
 HOUR = 3_600.0
 
 
-def go_on(here):
+def go_on(here, kind=KINDS[0]):
     """Leave it alone with what an error has ended."""
-    here.run(collect_later(lambda: here.process.purchase(None), here.order().uuid(0)))
+    here.run(collect_later(lambda: here.process.purchase(None), here.order(kind).uuid(0)))
 
 
 class LivesAnHour(Films):
@@ -82,3 +83,44 @@ def test_what_has_ended_is_not_asked_for_any_more(script):
 
 def test_it_goes_on_for_a_day_and_no_longer():
     assert 23 * HOUR <= sum(PAUSES) <= 25 * HOUR
+
+
+def test_a_failure_that_nobody_was_told_of_is_told_before_another_attempt_is_made():
+    here = Story(
+        ("job", "fail"),
+        *[("getResponse", None)] * 4,
+        ("getResponse", {"kind": "status", "status": 401}),
+        latency=240.0,
+    )
+    assert "not bought anew" in str(here.buy().error)
+    go_on(here)
+    assert here.record().state is State.FAILED
+    assert here.buy().end == "TaskFailed"
+    assert here.sends == 1
+    here.buy()
+    assert here.sends == 2
+
+
+@pytest.mark.parametrize("place", [None, 2], ids=["all", "one of three"])
+def test_what_is_called_gone_is_asked_for_later_too(place):
+    here = Story()
+    here.simulator.films.__class__ = ShutForMinutes
+    here.simulator.films.place = place
+    kind = Kind() if place is None else THREE
+    here.buy(kind)
+    record = here.record(here.order(kind).uuid(0))
+    assert is_open(record)
+    go_on(here, kind)
+    assert len(here.films()) == kind.results
+    assert not is_open(here.record(record.task_uuid))
+
+
+class ShutForMinutes(Films):
+    """A host that answers 404 for a quarter of an hour, and gives its films for three hours."""
+
+    place = None
+
+    async def download(self, request, fault, now):
+        job, place = self.service.film(NAME.fullmatch(request.path)["uuid"])
+        shut = self.place in {None, place} and (now < 900.0 or now > job.ends + 3 * HOUR)
+        return Reply(404) if shut else await super().download(request, fault, now)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
+from kling.nodes.runware import download
 from kling.nodes.runware.errors import StorageError
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator import tiny_film
 from kling.nodes.runware.simulator.exchange import Reply
 from kling.nodes.runware.simulator.films import NAME, Films
+from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import THREE, Told, given, rotate, story, told
+from world.cast import THREE, EarlyFilms, Told, given, rotate, story, told
 from world.clockwork import EPOCH
 from world.orders import Kind
 from world.story import Story
@@ -234,3 +237,152 @@ def test_a_transfer_that_stops_in_the_middle_is_begun_again_within_a_minute():
     record = here.buy().record
     assert here.asked("download") == 2
     assert here.loop.time() - (record.finished_at - EPOCH) < 60.0
+
+
+def pending(job):
+    return {"taskType": "videoInference", "taskUUID": job.task["taskUUID"], "status": "processing"}
+
+
+class Shown(Told):
+    """Shows the first of three results after a minute, all when they are there, and nothing in an outage between."""
+
+    outage = (90.0, 4_500.0)
+
+    def said(self, job, now):
+        since = now - job.at
+        if self.outage[0] <= since < self.outage[1]:
+            raise Refusal("serviceUnavailable", "Down.", status=503)
+        return Answer([job._success(job.films[0], now), *[pending(job)] * 2]) if 60.0 <= since < 90.0 else None
+
+    def archived(self, job, now):
+        return False if now - job.at < self.outage[1] else None
+
+
+def test_what_cannot_be_asked_about_is_not_closed_by_the_hour():
+    here = told(Shown, latency=240.0)
+    assert given(here.buy(THREE, patience=3 * HOUR)) == 3
+
+
+class OnlyTheFirst(Told):
+    def said(self, job, now):
+        return Answer([job._success(job.films[0], now)]) if now >= job.ends else None
+
+
+def test_a_late_purchase_is_closed_with_what_the_archive_has_too():
+    here = told(OnlyTheFirst, latency=240.0)
+    assert given(here.buy(THREE, patience=3 * HOUR)) == 3
+
+
+class TurnsAfterHours(Told):
+    """Calls three results failed for two hours; then shows the first, and ten minutes later all."""
+
+    def said(self, job, now):
+        since = now - job.at
+        if since < 2 * HOUR:
+            return Answer(errors=[job.error("top")])
+        return Answer([job._success(job.films[0], now), *[pending(job)] * 2]) if since < 2 * HOUR + 600 else None
+
+    def archived(self, job, now):
+        return False if now - job.at < 2 * HOUR + 600 else None
+
+
+def test_what_is_said_to_be_in_the_making_after_hours_is_waited_for():
+    here = told(TurnsAfterHours, latency=240.0)
+    assert here.buy(THREE).end == "TaskFailed"
+    here.wait(2 * HOUR)
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
+class RefusedEarly(Told):
+    """Shows the first result after a minute, and then refuses the account until a quarter of an hour has passed."""
+
+    def said(self, job, now):
+        since = now - job.at
+        if 62.0 < since < 900.0:
+            raise Refusal("insufficientCredits", "No credits.", status=402)
+        return Answer([job._success(job.films[0], now), *[pending(job)] * 2]) if 60.0 <= since <= 62.0 else None
+
+
+class SlowLine(EarlyFilms):
+    async def download(self, request, fault, now):
+        reply = await super().download(request, fault, now)
+        return replace(reply, pause=2.0, piece=250)
+
+
+def test_a_question_that_is_refused_leaves_a_download_alone():
+    here = story(kind=RefusedEarly, latency=300.0)
+    here.simulator.films.__class__ = SlowLine
+    assert here.buy(THREE).end == "InsufficientCreditsError"
+    assert len(here.films()) == 1
+
+
+class SecondLater(Told):
+    def said(self, job, now):
+        return Answer([job._success(job.films[0], now), pending(job)]) if job.ends - 30 <= now < job.ends else None
+
+
+class FirstIsSlow(EarlyFilms):
+    """The first film takes two minutes on a steady line; the second one lives for one."""
+
+    async def download(self, request, fault, now):
+        job, place = self.service.film(NAME.fullmatch(request.path)["uuid"])
+        if place == 1 and now > job.ends + 60.0:
+            return Reply(404)
+        reply = await super().download(request, fault, now)
+        return replace(reply, pause=10.0, piece=len(reply.body) // 10) if place == 0 else reply
+
+
+def test_the_last_result_is_fetched_while_an_earlier_one_is_still_on_its_way(monkeypatch):
+    monkeypatch.setattr(download, "SLOW_BYTES_PER_SECOND", 0)  # the films are tiny
+    here = story(kind=SecondLater)
+    here.simulator.films.__class__ = FirstIsSlow
+    assert given(here.buy(Kind(results=2))) == 2
+
+
+def test_a_film_that_was_damaged_here_is_not_taken_for_one_without_a_record():
+    here = Story(retention=2 * HOUR)
+    assert given(here.buy()) == 1
+    (path,) = here.volume.below("films")
+    damaged, before = bytearray(here.volume.names[path].data), here.record().films[0].sha256
+    damaged[-50:] = bytes(50)
+    here.wait(20 * HOUR)
+    here.volume.put(path, bytes(damaged))
+    assert here.buy().end == "ResultExpired"
+    assert here.record().films[0].sha256 == before
+
+
+def test_films_of_one_name_do_not_replace_each_other_whatever_their_containers():
+    here = story(kind=SameName, render=lambda task, place: tiny_film.render({**task, "outputFormat": "MP4"}, place))
+    assert given(here.buy(Kind(ending="mp4"))) == given(here.buy(Kind(ending="webm"))) == 1
+    assert len(here.films()) == 2
+
+
+def test_a_full_disk_is_told_with_what_was_paid_when_a_kept_address_works_again(monkeypatch):
+    here = Story(retention=2 * HOUR)
+    here.simulator.films.__class__ = ClosedForHours
+    here.buy()
+    here.wait(14 * HOUR)
+    assert here.buy().end == "ResultExpired"
+    here.wait(8 * HOUR)
+    monkeypatch.setattr(here.process.disk, "free", lambda _folder: 0)
+    error = str(here.buy().error)
+    assert "MiB are needed" in error
+    assert "Billed $0.42" in error
+    assert here.record().task_uuid in error
+
+
+def test_a_download_that_failed_beside_a_refused_question_leaves_no_error_that_nobody_asks_for():
+    here = story(kind=RefusedEarly, latency=300.0)
+    here.simulator.films.__class__ = NoFilms
+    unasked = []
+    here.loop.set_exception_handler(lambda _loop, context: unasked.append(context))
+    assert here.buy(THREE).end == "InsufficientCreditsError"
+    here.process.running.clear()
+    gc.collect()
+    assert unasked == []
+
+
+class NoFilms(Films):
+    async def download(self, request, fault, now):  # noqa: ARG002
+        return Reply(404)

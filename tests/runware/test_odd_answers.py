@@ -110,3 +110,34 @@ def test_a_render_that_misses_its_reference_has_failed_and_is_not_called_unknown
     assert "No media found" in str(error)
     assert "new take" not in str(error)
     assert odd.record().state is State.FAILED
+
+
+class Running(Told):
+    """Says "running", and where the film will be."""
+
+    def said(self, job, now):
+        return Answer([{**job._success(job.films[0], now), "status": "running"}]) if now < job.ends else None
+
+
+def test_a_result_that_is_still_running_is_not_fetched_though_its_address_is_known():
+    odd = told(Running, latency=600.0)
+    assert given(odd.buy()) == 1
+    assert odd.asked("download") == odd.sends == 1
+
+
+class ExpiresMedia(Told):
+    def said(self, job, now):
+        error = {"code": "mediaExpired", "message": "The media has expired.", "taskUUID": job.task["taskUUID"]}
+        return Answer(errors=[{**error, "taskType": "videoInference"}], status=404) if now > job.ends + 9_000 else None
+
+    def archived(self, job, now):
+        return False if now > job.ends + 9_000 else None
+
+
+def test_a_film_that_expired_is_not_bought_again():
+    odd = told(ExpiresMedia, latency=240.0)
+    assert odd.buy(patience=30.0).end == "left"
+    odd.restart()
+    odd.wait(72_000.0)
+    assert [odd.buy().end for _ in range(3)] == ["ResultExpired"] * 3
+    assert odd.billed == odd.sends == 1
