@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from . import tell
-from .container import container_fault
 from .download import Gone, NotReady, save
 from .errors import DownloadError, KlingError, StorageError
-from .journal import Journal
-from .record import Film, Record, State
+from .kept import adopted, is_anothers, is_here, not_here
+from .record import Film, State
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from .verdict import Sighting
 
 GONE = "resultGone"
-CONTAINERS = ("mp4", "webm", "mov")
 
 
 class Early:
@@ -100,7 +97,7 @@ def _leave(task: asyncio.Task[Any]) -> None:
 async def _fetch_all(purchase: Purchase) -> tuple[list[Film], DownloadError | None]:
     """Fetch side by side what is not here; give what could not be had, and the first trouble with a download."""
     record = purchase.record
-    waiting, trouble = await _not_here(purchase)
+    waiting, trouble = await not_here(purchase)
     missing: list[Film] = []
     tried: list[Film] = []
     stuck: DownloadError | None = None
@@ -191,7 +188,7 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
             "Look whether a firewall or a proxy is in the way, then run again: fetching is free.",
         )
     if gone and asked:
-        return await _adopted(purchase, film)
+        return await adopted(purchase, film)
     raise tell.not_saved(purchase.record, f"The film could not be fetched: {last}.", "Run again: fetching is free.")
 
 
@@ -212,7 +209,7 @@ async def _fetch_film(purchase: Purchase, film: Film) -> None:
     container = purchase.order.container if purchase.order else _container(url)
     disk, target = purchase.journal.disk, purchase.journal.films / f"{film.video_uuid}.{container}"
     try:
-        if await disk.offload(_is_anothers, purchase.journal, purchase.record, film.video_uuid):
+        if await disk.offload(is_anothers, purchase.journal, purchase.record, film.video_uuid):
             target = target.with_stem(f"{target.stem}-{purchase.record.task_uuid}")
     except OSError as error:
         raise tell.unreadable(purchase.record, target.name, error) from None
@@ -227,7 +224,7 @@ async def is_whole(purchase: Purchase) -> bool:
     Where it has fewer films than were ordered, the service is asked for the others; that there are none is no error.
     """
     record = purchase.record
-    missing, unreadable = await _not_here(purchase)
+    missing, unreadable = await not_here(purchase)
     if not missing:
         if unreadable is not None:
             raise unreadable
@@ -245,7 +242,7 @@ async def look_again(purchase: Purchase) -> None:
     """Look once more, here and at the service, for what had been gone; its word stands."""
     record = purchase.record
     await _find_here(purchase)
-    missing, unreadable = await _not_here(purchase)
+    missing, unreadable = await not_here(purchase)
     if unreadable is not None or len(missing) < len(record.films) or await _fetch_by_kept_addresses(purchase):
         record.move(State.RESULT)
         purchase.journal.put(record)
@@ -253,13 +250,13 @@ async def look_again(purchase: Purchase) -> None:
     sighting = await purchase.witness()
     if sighting is None or not sighting.is_clear:
         raise tell.unreachable("whether it still has the film is not known", record.task_uuid)
-    adopted = [
-        film for film in record.films if film.file is None and not sighting.proves and await _adopted(purchase, film)
+    found = [
+        film for film in record.films if film.file is None and not sighting.proves and await adopted(purchase, film)
     ]
-    if not (sighting.successes or sighting.pending or adopted):
+    if not (sighting.successes or sighting.pending or found):
         raise tell.ended(record) if purchase.has_its_key else tell.other_key(record)
     purchase.keep(sighting.successes)
-    record.move(State.RESULT if sighting.successes or adopted else State.ACCEPTED)
+    record.move(State.RESULT if sighting.successes or found else State.ACCEPTED)
     purchase.journal.put(record)
 
 
@@ -287,77 +284,11 @@ async def _fetch_each_once(purchase: Purchase, films: list[Film]) -> list[bool]:
     return [end is True for end in ends]
 
 
-async def _not_here(purchase: Purchase) -> tuple[list[Film], KlingError | None]:
-    """List the films that are not in the state folder, whole; and give the error of one that is and cannot be read.
-
-    What is known of the missing ones stays: they may come back.
-    """
-    missing, unreadable = [], None
-    for film in purchase.record.films:
-        try:
-            if not await _is_here(purchase, film):
-                missing.append(film)
-        except StorageError as error:
-            unreadable = error
-    return missing, unreadable
-
-
-async def _is_here(purchase: Purchase, film: Film) -> bool:
-    if film.file is None:
-        return False
-    try:
-        return await purchase.journal.disk.offload(_intact, purchase.journal, film)
-    except OSError as error:
-        raise tell.unreadable(purchase.record, film.file, error) from None
-
-
-async def _adopted(purchase: Purchase, film: Film) -> bool:
-    """Take a film that lies here under its own name, whole by its structure: only its record could not be written.
-
-    For what the service no longer has: there is no hash to judge the file by.
-    """
-    if film.sha256 is not None:
-        return False
-    try:
-        found = await purchase.journal.disk.offload(_look_for_file, purchase.journal, purchase.record, film.video_uuid)
-    except OSError as error:
-        raise tell.unreadable(purchase.record, film.video_uuid, error) from None
-    if found is None:
-        return False
-    film.file, film.size, film.sha256 = found
-    purchase.journal.put(purchase.record)
-    return True
-
-
-def _look_for_file(journal: Journal, record: Record, video_uuid: str) -> tuple[str, int, str] | None:
-    """Give name, size and SHA-256 of a film's whole file that belongs to no other purchase."""
-    if _is_anothers(journal, record, video_uuid):
-        return None
-    for container in CONTAINERS:
-        name = f"{video_uuid}.{container}"
-        status = journal.disk.stat(journal.films / name)
-        if status is None:
-            continue
-        with journal.disk.open(journal.films / name) as file:
-            if not container_fault(file, status[0], container, announced=False):
-                return name, status[0], _sha256(file)
-    return None
-
-
-def _is_anothers(journal: Journal, record: Record, video_uuid: str) -> bool:
-    """Whether a film of that name is here and belongs to another purchase, should the service call two by one name."""
-    names = {f"{video_uuid}.{container}" for container in CONTAINERS}
-    if all(journal.disk.stat(journal.films / name) is None for name in names):
-        return False
-    others = (each for each in journal.newest() if each.task_uuid != record.task_uuid)
-    return any(film.file in names for each in others for film in (*each.films, *each.gone))
-
-
 async def _find_here(purchase: Purchase) -> None:
     """Take back what had been given up and is here after all: a disk may have been away."""
     for film in list(purchase.record.gone):
         with contextlib.suppress(StorageError):
-            if await _is_here(purchase, film):
+            if await is_here(purchase, film):
                 _take_back(purchase, film)
 
 
@@ -375,8 +306,8 @@ async def _look_for_more(purchase: Purchase) -> None:
         if not record.request:
             record.number_results = max(record.number_results, len(record.films) + len(record.gone))
         gone_before = list(record.gone)
-        for film, is_here in zip(gone_before, await _fetch_each_once(purchase, gone_before), strict=True):
-            if is_here:
+        for film, was_fetched in zip(gone_before, await _fetch_each_once(purchase, gone_before), strict=True):
+            if was_fetched:
                 _take_back(purchase, film)
         if not record.gone:
             purchase.journal.forget(record.task_uuid, "urls")
@@ -401,24 +332,3 @@ def _gone(film: Film) -> str:
 def _container(url: str) -> str:
     path = url.partition("?")[0].lower()
     return next((ending for ending in ("webm", "mov") if path.endswith("." + ending)), "mp4")
-
-
-def _intact(journal: Journal, film: Film) -> bool:
-    """Whether a film's file is there with its size and hash. Raises OSError when it is there and cannot be read."""
-    path = journal.films / str(film.file)
-    status = journal.disk.stat(path)
-    if status is None or status[0] != film.size:
-        return False
-    try:
-        with journal.disk.open(path) as file:
-            return _sha256(file) == film.sha256
-    except FileNotFoundError:
-        return False
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while piece := file.read(2**20):
-        digest.update(piece)
-    return digest.hexdigest()
