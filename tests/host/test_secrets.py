@@ -72,7 +72,8 @@ class Paths:
             self.service.service.host = host
 
     def redirected_film(self) -> Run:
-        return self.run([("download", {"kind": "redirect", "text": f"https://evil.example/?signature={SIGNATURE}"})])
+        redirect = {"kind": "redirect", "text": f"https://evil.example/?signature={SIGNATURE}"}
+        return self.run([("download", redirect)] * 4)
 
     def failed_upload(self) -> Run:
         graph, film = self.graph(character_orientation="video")
