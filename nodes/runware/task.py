@@ -212,8 +212,9 @@ class Purchase:
 
         What the service has needs none: its film may not live until one is free.
         """
-        if not (self.places.locked() and self.record.state in TAKEN):
-            if self.places.locked():
+        is_free = not self.places.locked()
+        if is_free or self.record.state not in TAKEN:
+            if not is_free:
                 self.status.words = "waiting for a free place (KLING_MAX_CONCURRENCY)"
             await self.places.acquire()
             self._has_place = True

@@ -117,24 +117,19 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     pending = len(rows) - len(finished)
     reads = answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
     ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION]
-    lost = [failure for failure in ended if failure.category == "not_found" and not _misses_a_reference(failure)]
+    lost = [failure for failure in ended if failure.category == "not_found"]
     ended = [failure for failure in ended if failure in lost or failure.task_type not in QUESTIONS]
     others = [failure for failure in answer.failures if failure not in ended and failure.category in ABOUT_THE_QUESTION]
     return Sighting(
         successes=list(successes.values()),
         pending=pending,
         unaddressed=[row for row in rows if row.status == "success" and not row.video_url],
-        failures=[failure for failure in ended if failure not in lost],
+        failures=[failure for failure in ended if failure.category != "not_found"],
         lost=bool(lost) and not successes and not pending,
         trouble=others[0] if others and not rows and not ended else None,
         empty=answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not answer.rows,
         conflict=any(each.category == "conflict" and each.task_type not in QUESTIONS for each in failures),
     )
-
-
-def _misses_a_reference(failure: Failure) -> bool:
-    """Whether a render failed as something that it names is not there: that is no word about the task itself."""
-    return failure.code.lower() == "medianotfound" and failure.task_type not in QUESTIONS
 
 
 def key_refused(answer: Answer, task_uuid: str) -> Failure | None:

@@ -66,6 +66,11 @@ class Running:
         self.task: asyncio.Task[None] | None = None
         self.given_up = False
 
+    def count(self, change: int) -> None:
+        """Count one waiter more, or less; the purchase knows whether any is left."""
+        self.waiting += change
+        self._purchase.unattended = not self.waiting
+
     @property
     def status(self) -> Status:
         """Where it stands; read from any thread."""
@@ -75,15 +80,6 @@ class Running:
     def buys(self) -> bool:
         """Whether it may buy; collecting never does."""
         return self._purchase.order is not None
-
-    @property
-    def unattended(self) -> bool:
-        """Whether nobody waits for it."""
-        return self._purchase.unattended
-
-    @unattended.setter
-    def unattended(self, value: bool) -> None:
-        self._purchase.unattended = value
 
     @property
     def sent(self) -> bool:
@@ -182,8 +178,7 @@ class Wire:
         """One waiter less; gives, when the loop has decided it, what becomes of the purchase."""
         decided: Future[Left] = Future()
         with self._guard:
-            running.waiting -= 1
-            running.unattended = not running.waiting
+            running.count(-1)
             loop = self._started()
         loop.call_soon_threadsafe(self._give_up_unsent, running, decided)
         return decided
@@ -210,8 +205,7 @@ class Wire:
             running = self._running.get(key) or self._by_uuid(*key)
             if running is None or running.given_up or running.future.done():
                 running = self._running[key] = self._start(loop, account, order, work, key)
-            running.waiting += 1
-            running.unattended = False
+            running.count(+1)
             return Ticket(self, running)
 
     def _by_uuid(self, folder: str, task_uuid: str) -> Running | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from kling.nodes.runware.record import State
 from kling.nodes.runware.response import ROWS_MOST, read
 from kling.nodes.runware.simulator import tiny_film
 from kling.nodes.runware.simulator.films import Films
@@ -104,14 +103,6 @@ def test_a_cost_that_grows_is_the_cost():
     assert [film.cost for film in record.films] == [price, price]
 
 
-def test_a_render_that_misses_its_reference_has_failed_and_is_not_called_unknown():
-    odd = story(("job", {"kind": "fail", "code": "mediaNotFound", "text": "No media found."}))
-    error = odd.buy().error
-    assert "No media found" in str(error)
-    assert "new take" not in str(error)
-    assert odd.record().state is State.FAILED
-
-
 class Running(Told):
     """Says "running", and where the film will be."""
 
@@ -126,16 +117,23 @@ def test_a_result_that_is_still_running_is_not_fetched_though_its_address_is_kno
 
 
 class ExpiresMedia(Told):
+    code = "mediaExpired"
+
     def said(self, job, now):
-        error = {"code": "mediaExpired", "message": "The media has expired.", "taskUUID": job.task["taskUUID"]}
+        error = {"code": self.code, "message": "It is not there.", "taskUUID": job.task["taskUUID"]}
         return Answer(errors=[{**error, "taskType": "videoInference"}], status=404) if now > job.ends + 9_000 else None
 
     def archived(self, job, now):
         return False if now > job.ends + 9_000 else None
 
 
-def test_a_film_that_expired_is_not_bought_again():
-    odd = told(ExpiresMedia, latency=240.0)
+class LosesMedia(ExpiresMedia):
+    code = "mediaNotFound"
+
+
+@pytest.mark.parametrize("kind", [ExpiresMedia, LosesMedia])
+def test_a_film_that_expired_is_not_bought_again(kind):
+    odd = told(kind, latency=240.0)
     assert odd.buy(patience=30.0).end == "left"
     odd.restart()
     odd.wait(72_000.0)
