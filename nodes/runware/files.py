@@ -174,10 +174,10 @@ def write_whole(disk: Disk, path: Path, chunks: Iterable[bytes]) -> None:
     disk.sync_folder(path.parent)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, disk: Disk | None = None) -> str:
     """Give the SHA-256 of a file's bytes, however large it is. Raises OSError."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with (disk or Disk()).open(path) as file:
         while piece := file.read(2**20):
             digest.update(piece)
     return digest.hexdigest()

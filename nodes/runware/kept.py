@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from . import tell
 from .container import container_fault
 from .errors import KlingError, StorageError
+from .files import sha256_of
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -70,8 +70,9 @@ def _look_for_file(journal: Journal, record: Record, video_uuid: str) -> tuple[s
         if status is None:
             continue
         with journal.disk.open(journal.films / name) as file:
-            if not container_fault(file, status[0], container, announced=False):
-                return name, status[0], _sha256(file)
+            wrong = container_fault(file, status[0], container, announced=False)
+        if not wrong:
+            return name, status[0], sha256_of(journal.films / name, journal.disk)
     return None
 
 
@@ -91,15 +92,6 @@ def _intact(journal: Journal, film: Film) -> bool:
     if status is None or status[0] != film.size:
         return False
     try:
-        with journal.disk.open(path) as file:
-            return _sha256(file) == film.sha256
+        return sha256_of(path, journal.disk) == film.sha256
     except FileNotFoundError:
         return False
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while piece := file.read(2**20):
-        digest.update(piece)
-    return digest.hexdigest()
