@@ -78,7 +78,7 @@ def _look_for_file(journal: Journal, record: Record, video_uuid: str) -> tuple[s
 
 def is_anothers(journal: Journal, record: Record, video_uuid: str) -> bool:
     """Whether a film of that name is here and belongs to another purchase, should the service call two by one name."""
-    names = {f"{video_uuid}.{container}" for container in CONTAINERS}
+    names = [f"{video_uuid}.{container}" for container in CONTAINERS]  # a set has another order in every process
     if all(journal.disk.stat(journal.films / name) is None for name in names):
         return False
     others = (each for each in journal.newest() if each.task_uuid != record.task_uuid)

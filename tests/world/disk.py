@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,6 +28,12 @@ FOR_ONCE = frozenset({"torn", "unreadable"})
 
 
 _parent = lru_cache(maxsize=1024)(attrgetter("parent"))
+_RANDOM_PART = re.compile(r"\.[0-9a-f]{12}\.part$")
+
+
+def _without_chance(path: Path) -> str:
+    """Give what orders files alike every time: an unfinished one's name is random."""
+    return _RANDOM_PART.sub(".part", str(path))
 
 
 @dataclass(eq=False)
@@ -60,7 +67,7 @@ class Volume:
         """Lose power."""
         self.booted = self.ticks()
         kept = dict(self.durable)
-        for path in sorted({*self.names, *self.durable}):
+        for path in sorted(dict.fromkeys([*self.names, *self.durable]), key=_without_chance):
             if self.names.get(path) is not self.durable.get(path) and chance.random() < 0.5:
                 if path in self.names:
                     kept[path] = self.names[path]

@@ -56,6 +56,16 @@ def chunk(first: int, count: int, *, harsh: bool = False) -> tuple[int, Counter[
     return count, seen, failed
 
 
+def stories(first: int, count: int) -> str:
+    """Let some worlds tell all that happened in them."""
+    from world.clockwork import VirtualLoop
+    from world.world import run
+
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    return "\n".join(note for seed in range(first, first + count) for note in run(seed, loop).notes)
+
+
 def replay(seed: int, *, harsh: bool, verbose: bool) -> int:
     """Live through one world and tell its story."""
     from world.clockwork import VirtualLoop
