@@ -280,7 +280,8 @@ class Purchase:
     async def seen_at_once(self, task_uuid: str) -> Sighting:
         """Ask for the state and in the archive at the same time: no answer grows old for the other.
 
-        An archive that is slow or out of reach is asked twice and not waited for: the state alone is the answer then.
+        An archive that is slow, out of reach or unclear is asked twice and not waited for: the state alone is the
+        answer then.
         """
         return await self._surely(task_uuid, self._seen_at_once)
 
@@ -314,7 +315,9 @@ class Purchase:
         try:
             sighting = await self.ask_or_stop(task_uuid)
             archived = await archive if loop.time() - began <= self.timing.look else None  # else it has grown old
-            return self._weighed(task_uuid, sighting, archived or await self._archived_soon(task_uuid) or sighting)
+            if archived is None or not archived.is_clear:
+                archived = await self._archived_soon(task_uuid) or sighting
+            return self._weighed(task_uuid, sighting, archived)
         finally:
             archive.cancel()
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from kling.nodes.runware.client import Uncertain
+from kling.nodes.runware.response import read
 from kling.nodes.runware.simulator import Fault
 from kling.nodes.runware.simulator.service import Answer, Service
 
@@ -132,8 +133,9 @@ def test_what_grew_old_is_asked_for_again_whatever_else_hangs(bought_at):
     assert here.billed == 1
 
 
-def test_an_archive_that_fails_once_in_a_short_look_is_asked_again():
-    """Harsh seed 201393: the state showed nothing of what ran, and the archive's answer was lost."""
+@pytest.mark.parametrize("status", [None, 503, 429])
+def test_an_archive_that_fails_once_in_a_short_look_is_asked_again(status):
+    """Harsh seeds 201393, 808978: the state showed nothing of what ran, and the archive's answer was lost, or none."""
     here, left, order = refused_once()
     client, hung, hidden, lost = here.process.client, [], [], []
     ask, details = client.ask, client.details
@@ -150,7 +152,9 @@ def test_an_archive_that_fails_once_in_a_short_look_is_asked_again():
     async def lose(task_uuid, *others):
         if task_uuid == order.uuid(1) and here.sends == 2 and not lost:
             lost.append(task_uuid)
-            raise Uncertain("the connection broke")
+            if status is None:
+                raise Uncertain("the connection broke")
+            return read(status, b'{"errors": [{"code": "serviceUnavailable", "message": "Not now."}]}')
         return await details(task_uuid, *others)
 
     client.ask, client.details = badly, lose
