@@ -9,6 +9,7 @@ State folder (0700, files 0600):
     films/<video_uuid>.<ext>  the films as the service delivered them
     media/<sha256>.json       what was uploaded, by content; with which key, and for which purchase last
     usual.json                how long renders took, for the estimate
+    ledger.json               what the sums need of records that were read before, from a thousand on
 """
 
 from __future__ import annotations

@@ -1,16 +1,28 @@
-"""What was bought, page by page, and what it cost: the journal read for people. Changes nothing, asks nobody."""
+"""What was bought, page by page, and what it cost: the journal read for people. Changes no purchase, asks nobody.
+
+Nothing that spends or deletes believes the sums here: what they need is read from the records each time.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from pydantic import BaseModel
+
+from .files import write_whole
 from .journal import Journal, midnight
 from .record import WAITING, Record
 
 PAGE_MOST = 100
 """Purchases of one page."""
+NOTES = "ledger.json"
+NOTED_FROM = 1_000
+"""So many records read at once are noted for the next start; fewer are read again in no time."""
+SETTLED_SECONDS = 10.0
+"""What changed more recently may change again within the same tick of a file's time, and is not noted."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,7 @@ class Page:
 
 
 class _Line(NamedTuple):
-    """What the sums need of one record."""
+    """What the sums need of one record, as long as its file has the same time."""
 
     changed: float
     sent_at: float
@@ -39,12 +51,19 @@ class _Line(NamedTuple):
     readable: bool = True
 
 
+class _Notes(BaseModel):
+    """What was read of each record before this start. Its version is raised when a line comes to mean another thing."""
+
+    version: Literal[1] = 1
+    lines: dict[str, _Line] = {}
+
+
 @dataclass
 class Ledger:
-    """Remembers what it read of each record, so that ten thousand of them are read once."""
+    """Remembers what it read of each record, also over a restart, so that ten thousand of them are read once."""
 
     journal: Journal
-    _lines: dict[str, _Line] = field(default_factory=dict)
+    _lines: dict[str, _Line] | None = None
 
     def page(self, offset: int, limit: int) -> Page:
         """Give `limit` purchases (at most PAGE_MOST) from `offset` on."""
@@ -53,27 +72,45 @@ class Ledger:
 
     def part(self, part: slice) -> Page:
         """Give a part of the list, however long: the folder is looked through once for it."""
-        names = self._names()
-        records = [record for record in map(self.record, names[part]) if record is not None]
+        lines = self._look()
+        readable = [name for name, line in lines.items() if line.readable]
+        names = sorted(readable, key=lambda name: (lines[name].changed, name), reverse=True)
         today = midnight(self.journal.clock())
         return Page(
-            records=records,
+            records=[record for record in map(self.record, names[part]) if record is not None],
             total=len(names),
-            unreadable=len(self._lines) - len(names),
-            waiting=sum(line.waiting for line in self._lines.values()),
-            today=self._spent(today.timestamp()),
-            month=self._spent(today.replace(day=1).timestamp()),
+            unreadable=len(lines) - len(names),
+            waiting=sum(line.waiting for line in lines.values()),
+            today=_spent(lines, today.timestamp()),
+            month=_spent(lines, today.replace(day=1).timestamp()),
         )
 
-    def _names(self) -> list[str]:
-        """List all tasks that can be read, last changed first; read those that changed since they were read."""
-        lines = {}
+    def _look(self) -> dict[str, _Line]:
+        """Look through the folder; read the records that changed since they were read, or could not be read."""
+        known = self._noted() if self._lines is None else self._lines
+        lines, read = {}, 0
         for name, changed in self.journal.changes().items():
-            line = self._lines.get(name)
-            lines[name] = line if line and line.changed == changed else self._read(name, changed)
+            line = known.get(name)
+            if line is None or line.changed != changed or not line.readable:
+                line = self._read(name, changed)
+                read += 1
+            lines[name] = line
         self._lines = lines
-        readable = (name for name, line in lines.items() if line.readable)
-        return sorted(readable, key=lambda name: (lines[name].changed, name), reverse=True)
+        if read >= NOTED_FROM:
+            self._note(lines)
+        return lines
+
+    def _noted(self) -> dict[str, _Line]:
+        try:
+            return _Notes.model_validate_json(self.journal.disk.read(self.journal.folder / NOTES)).lines
+        except (OSError, ValueError):  # none yet, or damaged: the records know
+            return {}
+
+    def _note(self, lines: dict[str, _Line]) -> None:
+        settled = self.journal.clock() - SETTLED_SECONDS
+        notes = _Notes(lines={name: line for name, line in lines.items() if line.readable and line.changed < settled})
+        with contextlib.suppress(OSError):  # the records are only read again next time
+            write_whole(self.journal.disk, self.journal.folder / NOTES, [notes.model_dump_json().encode()])
 
     def _read(self, name: str, changed: float) -> _Line:
         record = self.record(name)
@@ -90,5 +127,6 @@ class Ledger:
             return None
         return record if record.task_uuid == task_uuid else None
 
-    def _spent(self, since: float) -> Decimal:
-        return sum((line.spent for line in self._lines.values() if line.sent_at >= since), Decimal(0))
+
+def _spent(lines: dict[str, _Line], since: float) -> Decimal:
+    return sum((line.spent for line in lines.values() if line.sent_at >= since), Decimal(0))
