@@ -301,8 +301,8 @@ async def _look_for_more(purchase: Purchase) -> None:
             return
         sighting = await purchase.witness()
         rows = [] if sighting is None else sighting.successes
-        purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls, **purchase.addresses(rows)}
-        purchase.keep(rows, gone=True)
+        purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls}
+        purchase.keep(rows, gone=True)  # with its address: tomorrow the service may no longer name it
         if not record.request:
             record.number_results = max(record.number_results, len(record.films) + len(record.gone))
         gone_before = list(record.gone)

@@ -171,6 +171,35 @@ def test_a_result_that_never_comes_does_not_withhold_the_others_once_it_could_ha
     assert here.sends == 1
 
 
+class ThirdIsLate(TwoOfThree):
+    """Shows the third result after five hours, and forgets all of them after ten."""
+
+    hangs = False
+
+    def said(self, job, now):
+        if now >= job.ends + 10 * HOUR:
+            raise Refusal("taskNotFound", "No task.", status=404)
+        return super().said(job, now) if now < job.ends + 5 * HOUR else None
+
+
+class ThirdIsClosed(Films):
+    async def download(self, request, fault, now):
+        job, place = self.service.film(NAME.fullmatch(request.path)["uuid"])
+        is_closed = place == 2 and now < job.ends + 20 * HOUR
+        return Reply(404) if is_closed else await super().download(request, fault, now)
+
+
+def test_the_address_of_a_late_result_is_kept_when_its_film_cannot_be_fetched_yet():
+    here = story(kind=ThirdIsLate)
+    here.simulator.films.__class__ = ThirdIsClosed
+    assert given(here.buy(THREE, patience=3 * HOUR)) == 2
+    here.wait(7 * HOUR)
+    assert given(here.buy(THREE)) == 2
+    here.wait(15 * HOUR)
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
 FOUR = Kind(results=4)
 
 
