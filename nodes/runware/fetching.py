@@ -24,7 +24,8 @@ GONE = "resultGone"
 class Early:
     """Fetches what is ready while others are still being made, all side by side, and keeps nobody from asking on.
 
-    What fails is fetched at the end. A file may live for a minute only, and one that is slow must not cost the others.
+    What fails is fetched at the end, when `fetch` takes over what is still under way. A file may live for a minute
+    only, and one that is slow must not cost the others.
     """
 
     def __init__(self, purchase: Purchase) -> None:
@@ -38,6 +39,10 @@ class Early:
             if film.file is None and (task is None or _has_failed(task)):
                 self._tasks[film.video_uuid] = asyncio.ensure_future(_fetch_film(self._purchase, film))
 
+    def under_way(self) -> dict[str, asyncio.Task[None]]:
+        """Give what has not arrived yet, by the name of its film."""
+        return {name: task for name, task in self._tasks.items() if not task.done()}
+
     async def end(self) -> None:
         """Let what is under way arrive."""
         if self._tasks:
@@ -49,7 +54,11 @@ class Early:
         """Leave what is under way; nobody asks any more how it ended."""
         for task in self._tasks.values():
             _leave(task)
-            task.add_done_callback(_forget_its_end)
+            if task.done():
+                _forget_its_end(task)
+            else:
+                task.add_done_callback(_forget_its_end)
+        self._tasks = {}
 
 
 def _forget_its_end(task: asyncio.Task[None]) -> None:
@@ -96,14 +105,14 @@ def _leave(task: asyncio.Task[Any]) -> None:
 
 async def _fetch_all(purchase: Purchase) -> tuple[list[Film], DownloadError | None]:
     """Fetch side by side what is not here; give what could not be had, and the first trouble with a download."""
-    record = purchase.record
+    record, under_way = purchase.record, purchase.early.under_way()
     waiting, trouble = await not_here(purchase)
     missing: list[Film] = []
     tried: list[Film] = []
     stuck: DownloadError | None = None
     while waiting:
         tried += waiting
-        ends = await _together(_fetch_patiently(purchase, film) for film in waiting)
+        ends = await _together(_fetch_on(purchase, film, under_way.get(film.video_uuid)) for film in waiting)
         for film, end in zip(waiting, ends, strict=True):
             if isinstance(end, DownloadError):  # the others are paid as well, and may be gone tomorrow
                 stuck = stuck or end
@@ -155,6 +164,15 @@ def _is_overdue(purchase: Purchase) -> bool:
         record.stuck_since = now
         purchase.journal.put(record)
     return now - record.stuck_since > purchase.timing.stuck_patience
+
+
+async def _fetch_on(purchase: Purchase, film: Film, begun: asyncio.Task[None] | None) -> bool:
+    """Wait for a try that is under way, if there is one; where it fails, go on patiently."""
+    if begun is not None:
+        await asyncio.wait({begun})
+        if not _has_failed(begun):
+            return True
+    return await _fetch_patiently(purchase, film)
 
 
 async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:

@@ -65,6 +65,7 @@ class Purchase:
         """Whether nobody waits for it just now."""
         self.record: Record
         self.urls: dict[str, str] = {}
+        self.early = fetching.Early(self)
         self.held_because = ""
         self.asked_to_wait: float | None = None
         """Seconds, by the service's own word."""
@@ -183,9 +184,12 @@ class Purchase:
             return self.record
         self.sent = self.sent or self.record.state not in NEVER_BILLED
         async with self._place():
-            while self.record.state in steps:
-                self.sent = self.sent or self.record.state is not State.INTENT
-                await steps[self.record.state](self)
+            try:
+                while self.record.state in steps:
+                    self.sent = self.sent or self.record.state is not State.INTENT
+                    await steps[self.record.state](self)
+            finally:
+                self.early.stop()
         if self.record.state is not State.COMMITTED:
             raise tell.ended(self.record)
         return self.record

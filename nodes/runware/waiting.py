@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from . import tell
 from .errors import KlingError
-from .fetching import Early
 from .pace import HISTORY_NEEDED, next_wait
 from .record import UNSEEN, State
 from .sending import MESSAGE_KEPT
@@ -16,6 +15,7 @@ from .verdict import FINAL, Sighting, said
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .fetching import Early
     from .task import Purchase
 
 
@@ -32,7 +32,7 @@ async def wait(purchase: Purchase) -> None:
     purchase.status.durations = history if len(history) >= HISTORY_NEEDED else purchase.timing.expected
     purchase.status.accepted_at = record.accepted_at
     purchase.urls = purchase.urls or purchase.journal.urls(record.task_uuid)
-    early = Early(purchase)
+    early = purchase.early
     early.go_on()
     try:
         while record.state is State.ACCEPTED:
@@ -45,13 +45,9 @@ async def wait(purchase: Purchase) -> None:
             await _ask(purchase, watch, early, kind)
             if record.state is State.ACCEPTED:
                 await asyncio.sleep(_pause(purchase, watch))
-        early.go_on()
-        await early.end()
     except KlingError:  # a question that was refused is no reason to leave a download
         await early.end()
         raise
-    finally:
-        early.stop()
 
 
 async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> None:

@@ -369,6 +369,32 @@ def test_the_last_result_is_fetched_while_an_earlier_one_is_still_on_its_way(mon
     assert given(here.buy(Kind(results=2))) == 2
 
 
+class SecondIsLate(Films):
+    """The first film takes two minutes on a steady line; the second one comes after 20 s, and lives for a minute."""
+
+    async def download(self, request, fault, now):
+        job, place = self.service.film(NAME.fullmatch(request.path)["uuid"])
+        if place == 1 and not job.ends + 20.0 <= now <= job.ends + 60.0:
+            return Reply(422 if now < job.ends + 20.0 else 404)
+        reply = await super().download(request, fault, now)
+        return replace(reply, pause=10.0, piece=len(reply.body) // 12) if place == 0 else reply
+
+
+def test_a_film_that_was_not_there_yet_is_tried_again_while_another_is_still_on_its_way(monkeypatch):
+    monkeypatch.setattr(download, "SLOW_BYTES_PER_SECOND", 0)  # the films are tiny
+    here = Story()
+    here.simulator.films.__class__ = SecondIsLate
+    assert given(here.buy(Kind(results=2))) == 2
+
+
+def test_a_download_that_is_under_way_when_the_last_result_is_shown_goes_on(monkeypatch):
+    monkeypatch.setattr(download, "SLOW_BYTES_PER_SECOND", 0)
+    here = story(kind=SecondLater)
+    here.simulator.films.__class__ = FirstIsSlow
+    assert given(here.buy(Kind(results=2))) == 2
+    assert here.asked("download") == 2
+
+
 def test_a_film_that_was_damaged_here_is_not_taken_for_one_without_a_record():
     here = Story(retention=2 * HOUR)
     assert given(here.buy()) == 1
