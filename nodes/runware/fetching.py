@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import tell
 from .download import Gone, NotReady, save
-from .errors import DownloadError, KlingError, StorageError
+from .errors import DownloadError, KlingError, ServiceError, StorageError
 from .kept import adopted, is_anothers, is_here, not_here
 from .record import Film, State
 
@@ -103,18 +103,21 @@ def _leave(task: asyncio.Task[Any]) -> None:
         task.cancel()
 
 
-async def _fetch_all(purchase: Purchase) -> tuple[list[Film], DownloadError | None]:
-    """Fetch side by side what is not here; give what could not be had, and the first trouble with a download."""
+async def _fetch_all(purchase: Purchase) -> tuple[list[Film], KlingError | None]:
+    """Fetch side by side what is not here; give what could not be had, and the first trouble with it.
+
+    A refused question is one: an account that is closed for good must not withhold the films that are here.
+    """
     record, under_way = purchase.record, purchase.early.under_way()
     waiting, trouble = await not_here(purchase)
     missing: list[Film] = []
     tried: list[Film] = []
-    stuck: DownloadError | None = None
+    stuck: KlingError | None = None
     while waiting:
         tried += waiting
         ends = await _together(_fetch_on(purchase, film, under_way.get(film.video_uuid)) for film in waiting)
         for film, end in zip(waiting, ends, strict=True):
-            if isinstance(end, DownloadError):  # the others are paid as well, and may be gone tomorrow
+            if isinstance(end, (DownloadError, ServiceError)):  # the others are paid as well, and may be gone tomorrow
                 stuck = stuck or end
                 missing.append(film)
             elif isinstance(end, KlingError):

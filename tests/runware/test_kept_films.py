@@ -395,6 +395,24 @@ def test_a_download_that_is_under_way_when_the_last_result_is_shown_goes_on(monk
     assert here.asked("download") == 2
 
 
+@pytest.mark.parametrize("status", [401, 402], ids=["key", "credits"])
+def test_an_account_that_is_refused_for_good_does_not_withhold_the_films_that_are_here(status):
+    here = Story()
+    assert given(here.buy(THREE)) == 3
+    lost, *_ = here.volume.below("films")
+    here.volume.drop(lost)
+    refused = {"kind": "status", "status": status}
+    here.script(*[(question, refused) for question in ("getResponse", "getTaskDetails")] * 200)
+    for _ in range(2):  # what is damaged is asked about first, then fetched
+        assert "Runware refused the" in str(here.buy(THREE).error)
+    here.wait(700)
+    outcome = here.buy(THREE)
+    assert (given(outcome), len(outcome.record.gone)) == (2, 1)
+    here.simulator.faults = type(here.simulator.faults)()
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
 def test_a_film_that_was_damaged_here_is_not_taken_for_one_without_a_record():
     here = Story(retention=2 * HOUR)
     assert given(here.buy()) == 1
