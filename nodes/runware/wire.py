@@ -233,6 +233,7 @@ class Wire:
         running = Running(purchase, rehearsal=account.rehearsal)
 
         async def live() -> None:
+            known = None
             try:
                 self._tidy(journal, rehearsal=account.rehearsal)
                 known = journal.of_intent(key[1]) if order else key[1]
@@ -242,9 +243,10 @@ class Wire:
                 record = await work(purchase)
             except asyncio.CancelledError:
                 running.future.cancel()
+                self._go_on(account, known, purchase.status.task_uuid)
             except BaseException as error:  # noqa: BLE001  handed to whoever waits
                 running.future.set_exception(error)
-                self._go_on(account, purchase.status.task_uuid)
+                self._go_on(account, known, purchase.status.task_uuid)
             else:
                 running.future.set_result(record)
                 if is_open(record):
@@ -270,11 +272,17 @@ class Wire:
             timing=REHEARSAL_TIMING if account.rehearsal else None,
         )
 
-    def _go_on(self, account: Account, task_uuid: str) -> None:
-        """Collect later what an error has ended, or what is still missing; once for each purchase. On the loop."""
-        if not task_uuid or account.rehearsal:
-            return
-        self._stop_later(account, task_uuid)
+    def _go_on(self, account: Account, *task_uuids: str | None) -> None:
+        """Collect later what an error or Cancel has ended, or what is still missing. On the loop.
+
+        Also what had been collected before a run that ended before it came to it: its disk was away, or it was left at
+        once. Each purchase once; what is not open ends by itself.
+        """
+        for task_uuid in {each for each in task_uuids if each and not account.rehearsal}:
+            self._stop_later(account, task_uuid)
+            self._begin_later(account, task_uuid)
+
+    def _begin_later(self, account: Account, task_uuid: str) -> None:
         name = (str(account.folder), task_uuid)
         task = asyncio.ensure_future(collect_later(lambda: self._purchase(account, None), task_uuid))
         self._later[name] = task

@@ -10,8 +10,8 @@ import pytest
 from kling.nodes.runware import afterwards
 from kling.nodes.runware import wire as module
 from kling.nodes.runware.client import Client
-from kling.nodes.runware.errors import KlingError, TaskFailed
-from kling.nodes.runware.journal import Journal
+from kling.nodes.runware.errors import KlingError, StorageError, TaskFailed
+from kling.nodes.runware.journal import Journal, lock_place
 from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import Record, State
 from kling.nodes.runware.settings import Settings
@@ -186,6 +186,41 @@ def test_what_an_error_has_ended_is_collected_later_though_nobody_presses_again(
     until(lambda: journal.get(task_uuid).state is State.COMMITTED)
     until(lambda: not here.wire._later)
     assert sum(exchange.channel == "videoInference" for exchange in here.simulator.requests) == 1
+
+
+def test_what_is_collected_later_goes_on_after_a_run_that_ended_before_it_came_to_it(stage, monkeypatch):
+    """Run ends it, for nobody may work at a purchase beside it; but a disk may be away, or Cancel pressed at once."""
+    monkeypatch.setattr(afterwards, "PAUSES", (0.5,) * 20)
+    here = stage(*[("getResponse", None)] * 4, *[("getResponse", {"kind": "status", "status": 401})] * 3, latency=0.1)
+    with pytest.raises(KlingError):
+        finish(here.buy())
+    journal, task_uuid = here.wire.journal(here.account), order(KINDS[0], KEY, 1).uuid(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "open", away)
+        with pytest.raises(StorageError):
+            finish(here.buy())
+    assert here.wire._later
+    until(lambda: journal.get(task_uuid).state is State.COMMITTED)
+
+
+def away(_journal):
+    raise StorageError("The disk is away.")
+
+
+def test_what_is_collected_later_goes_on_after_a_run_that_was_cancelled_at_once(stage, monkeypatch):
+    monkeypatch.setattr(afterwards, "PAUSES", (0.5,) * 20)
+    here = stage(*[("getResponse", None)] * 4, *[("getResponse", {"kind": "status", "status": 401})] * 3, latency=0.1)
+    with pytest.raises(KlingError):
+        finish(here.buy())
+    journal, wanted = here.wire.journal(here.account), order(KINDS[0], KEY, 1)
+    place = lock_place(wanted.uuid(0))
+    assert journal.lock(place)  # somebody is at it
+    ticket = here.wire.collect(here.account, wanted.uuid(0))
+    until(lambda: "another run" in ticket.status.words)
+    assert ticket.release().result(5) == "given up"
+    until(lambda: ticket.done)
+    journal.unlock(place)
+    until(lambda: journal.get(wanted.uuid(0)).state is State.COMMITTED)
 
 
 def test_a_folder_that_cannot_be_used_is_told_to_who_waits(stage, tmp_path):
