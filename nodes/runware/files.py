@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 READING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+FOLDERS_CANNOT_BE_SYNCED = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP}
+"""What network shares and file systems of programs say to it: nothing is wrong with the names."""
 REPLACE_TRIES = 10
 """A player or a virus scanner may hold the target open for a moment on Windows."""
 
@@ -77,6 +80,9 @@ class Disk:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in FOLDERS_CANNOT_BE_SYNCED:
+                raise
         finally:
             os.close(descriptor)
 

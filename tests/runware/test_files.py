@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,25 @@ def test_a_file_appears_whole_under_its_name_and_nothing_beside_it(tmp_path):
     write_whole(Disk(), tmp_path / "a", [b"one", b"", b"two"])
     assert (tmp_path / "a").read_bytes() == b"onetwo"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_network_share_that_cannot_sync_a_folder_is_no_error(tmp_path, monkeypatch, number):
+    fsync = os.fsync
+
+    def fsync_of_a_share(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync_of_a_share)
+    if number == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            write_whole(Disk(), tmp_path / "a", [b"one"])
+    else:
+        write_whole(Disk(), tmp_path / "a", [b"one"])
+    assert (tmp_path / "a").read_bytes() == b"one"
 
 
 class Failing(Disk):
