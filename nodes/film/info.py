@@ -83,7 +83,12 @@ def _probe(path: Path, _size: int, _changed: int) -> FilmInfo:
         audio = sound_track(container)
         count = stream.frames or count_frames(path)
         seconds = _track_seconds(container, stream)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(count / seconds).limit_denominator(1001)
+        rate = stream.average_rate or stream.guessed_rate
+        if not (rate or seconds):
+            raise FilmError(
+                f"{path} says neither how long it is nor its rate.", next_step="The file was left as it is."
+            )
+        rate = rate or Fraction(count / seconds).limit_denominator(1001)
         return FilmInfo(
             width=height if rotation in (90, 270) else width,
             height=width if rotation in (90, 270) else height,

@@ -51,6 +51,17 @@ def test_what_is_no_film_is_told_in_a_sentence(tmp_path, content):
         probe(path)
 
 
+def test_a_film_of_one_frame_that_lasts_no_time_is_told_in_a_sentence(film_of):
+    path = film_of(frames=1)
+    data = bytearray(path.read_bytes())
+    for box, place in ((b"mvhd", 20), (b"tkhd", 24), (b"mdhd", 20), (b"stts", 16)):  # where each says how long it is
+        begin = data.index(box) + place
+        data[begin : begin + 4] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(FilmError, match=r"film\.mp4 says neither how long it is nor its rate"):
+        probe(path)
+
+
 def test_a_file_with_sound_alone_is_no_film(tmp_path):
     import wave
 
