@@ -163,7 +163,7 @@ def _over(purchase: Purchase) -> KlingError:
 def _is_overdue(purchase: Purchase) -> bool:
     """Whether running again has been worth a try for long enough; it begins with the first time."""
     record, now = purchase.record, purchase.journal.clock()
-    if record.stuck_since is None:
+    if record.stuck_since is None or record.stuck_since > now:  # the clock was ahead then
         record.stuck_since = now
         purchase.journal.put(record)
     return now - record.stuck_since > purchase.timing.stuck_patience

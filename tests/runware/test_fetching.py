@@ -257,6 +257,17 @@ def test_one_film_that_cannot_be_fetched_does_not_keep_the_others_from_it(bad, f
     assert here.path(here.order(THREE).uuid(0), "urls") not in here.volume.names
 
 
+def test_one_film_that_cannot_be_fetched_withholds_the_others_no_longer_when_the_clock_was_ahead():
+    here = Story()
+    here.simulator.films.__class__ = OneBad
+    here.skew = 30 * DAY
+    assert here.buy(THREE).end == "DownloadError"
+    here.skew = 0.0
+    assert here.buy(THREE).end == "DownloadError"
+    here.wait(700)
+    assert given(here.buy(THREE)) == 2
+
+
 def test_a_film_that_cannot_be_fetched_a_day_later_is_worth_more_than_one_try():
     here = Story()
     here.simulator.films.__class__ = OneBad
