@@ -145,7 +145,7 @@ def other_key(record: Record) -> KlingError:
     """The purchase belongs to another key, and this one cannot see it."""
     return errors.AuthenticationError(
         "This purchase was made with another API key, and the present one cannot see it.",
-        billing="It was paid for with that key.",
+        billing=f"It {'was' if record.films or record.gone else 'may have been'} paid for with that key.",
         task_uuid=record.task_uuid,
         next_step="Set the earlier key to collect it, or raise take to buy it anew with this one.",
     )

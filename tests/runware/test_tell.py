@@ -39,6 +39,12 @@ ENDS = {
 }
 
 
+def test_what_another_key_bought_is_called_paid_only_where_a_film_of_it_was_seen():
+    assert "It was paid for with that key." in str(tell.other_key(record(State.RESULT, costs=(0.42,))))
+    for state in (State.ACCEPTED, State.EXPIRED):  # the render may have failed
+        assert "It may have been paid for with that key." in str(tell.other_key(record(state)))
+
+
 @pytest.mark.parametrize("error", ENDS.values(), ids=ENDS)
 def test_every_end_names_the_task_and_the_next_step_in_few_words(error):
     text = str(error)
