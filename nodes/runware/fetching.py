@@ -318,20 +318,25 @@ async def _look_for_more(purchase: Purchase) -> None:
     record = purchase.record
     with contextlib.suppress(KlingError):
         await _find_here(purchase)
-        if record.request and len(record.films) >= record.number_results:
-            return
-        sighting = await purchase.witness()
-        rows = [] if sighting is None else sighting.successes
-        purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls}
-        purchase.keep(rows, gone=True)  # with its address: tomorrow the service may no longer name it
-        if not record.request:
-            record.number_results = max(record.number_results, len(record.films) + len(record.gone))
-        gone_before = list(record.gone)
-        for film, was_fetched in zip(gone_before, await _fetch_each_once(purchase, gone_before), strict=True):
-            if was_fetched:
-                _take_back(purchase, film)
+        if not record.request or len(record.films) < record.number_results:
+            await _ask_for_more(purchase)
         if not record.gone:
             purchase.journal.forget(record.task_uuid, "urls")
+
+
+async def _ask_for_more(purchase: Purchase) -> None:
+    """Ask the service for what is not here, and try it once."""
+    record = purchase.record
+    sighting = await purchase.witness()
+    rows = [] if sighting is None else sighting.successes
+    purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls}
+    purchase.keep(rows, gone=True)  # with its address: tomorrow the service may no longer name it
+    if not record.request:
+        record.number_results = max(record.number_results, len(record.films) + len(record.gone))
+    gone_before = list(record.gone)
+    for film, was_fetched in zip(gone_before, await _fetch_each_once(purchase, gone_before), strict=True):
+        if was_fetched:
+            _take_back(purchase, film)
 
 
 def _take_back(purchase: Purchase, film: Film) -> None:

@@ -42,6 +42,21 @@ def test_neither_the_request_nor_an_address_is_kept_when_the_film_is_here():
     assert [path in story.volume.names for path in kept] == [True, False, False]
 
 
+def test_no_address_is_kept_when_the_film_that_was_gone_is_here_again():
+    here = Story(retention=DAY)
+    assert given(here.buy(THREE)) == 3
+    path, *_ = here.volume.below("films")
+    data = bytes(here.volume.names[path].data)
+    here.volume.drop(path)
+    here.script(*[("download", "404")] * 40)
+    assert given(here.buy(THREE)) == 2
+    kept = here.path(here.order(THREE).uuid(0), "urls")
+    assert kept in here.volume.names
+    here.volume.put(path, data)
+    assert given(here.buy(THREE)) == 3
+    assert kept not in here.volume.names
+
+
 def test_a_film_that_cannot_be_read_is_told_and_not_taken_for_gone(monkeypatch):
     here = Story(retention=DAY / 2)
     here.buy()
