@@ -1,6 +1,7 @@
 """Where purchases are made, and what is said while they are waited for; without ComfyUI."""
 
 import asyncio
+import errno
 import time
 from concurrent.futures import Future
 from decimal import Decimal
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from kling.nodes import host, purchase
 from kling.nodes.runware import wire
-from kling.nodes.runware.errors import KlingError, MissingKeyError
+from kling.nodes.runware.errors import KlingError, MissingKeyError, StorageError
 from kling.nodes.runware.files import Disk
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.order import Status
@@ -81,6 +82,19 @@ def test_a_finished_purchase_needs_no_key_until_its_film_is_deleted(tmp_path):
     assert asyncio.run(purchase.account_of(UUID)).key == ""
     film.unlink()
     with pytest.raises(MissingKeyError):
+        asyncio.run(purchase.account_of(UUID))
+
+
+def test_a_film_that_cannot_be_looked_at_is_told_in_a_sentence_where_there_is_no_key(tmp_path, monkeypatch):
+    film, right = finished(tmp_path, rehearsal=False), Disk.stat
+
+    def stale(disk, path):
+        if path == film:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return right(disk, path)
+
+    monkeypatch.setattr(Disk, "stat", stale)
+    with pytest.raises(StorageError, match=rf"cannot be read \(Stale file handle\)\. Billed.* Task UUID: {UUID}"):
         asyncio.run(purchase.account_of(UUID))
 
 

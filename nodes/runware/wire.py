@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from . import tell
 from .afterwards import collect_later, is_open
 from .attempts import FAR
 from .client import Client, hide_from_logs
@@ -344,11 +345,17 @@ def _forget(journal: Journal, record: Record) -> None:
 
 
 def is_here(journal: Journal, record: Record) -> bool:
-    """Whether a purchase is finished and its films were not deleted since."""
+    """Whether a purchase is finished and its films were not deleted since. Raises StorageError where none can tell."""
     if record.state is not State.COMMITTED:
         return False
-    found = [journal.disk.stat(journal.films / str(film.file)) for film in record.films]
-    return all(status and status[0] == film.size for status, film in zip(found, record.films, strict=True))
+    for film in record.films:
+        try:
+            status = journal.disk.stat(journal.films / str(film.file))
+        except OSError as error:
+            raise tell.unreadable(record, str(film.file), error) from None
+        if not status or status[0] != film.size:
+            return False
+    return True
 
 
 def _connection(account: Account) -> Client:
