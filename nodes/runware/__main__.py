@@ -216,7 +216,8 @@ def _prune(given: argparse.Namespace, journal: Journal) -> None:
     before = journal.clock() - given.older_than * DAY
     old = [record for record in Ledger(journal).part(slice(None)).records if record.updated_at < before]
     if given.really:
-        journal.tidy()
+        with contextlib.suppress(OSError):  # a folder that cannot be listed: what is left half written stays
+            journal.tidy()
     gone = [
         _remove(journal, record.task_uuid, before) if given.really else _removable(journal, record) for record in old
     ]

@@ -352,6 +352,15 @@ def test_pruning_tells_what_it_removed_and_not_what_it_left(journal, command):
     assert len(journal.uuids()) == 2
 
 
+def test_a_folder_that_cannot_be_listed_holds_up_no_pruning(journal, command):
+    put(journal, 1, days=40, film=b"paid for")
+    journal.media.rmdir()
+    journal.media.write_bytes(b"no folder")
+    done = command("prune", "--really")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Removed 1 kept film")
+
+
 def test_a_film_that_cannot_be_removed_is_not_told_as_removed_and_holds_up_no_other(journal, monkeypatch, capsys):
     """A player has it open, on Windows."""
     for number in (1, 2):
