@@ -237,7 +237,8 @@ class Purchase:
         """Write down that the service has it, and what proved it."""
         record = self.record
         record.evidence = evidence
-        record.accepted_at = record.last_sent_at or self.journal.clock()
+        # A send that did not arrive made nothing: what is shown was made by another machine, perhaps just now.
+        record.accepted_at = (record.last_sent_at if record.maybe_sent else None) or self.journal.clock()
         record.maybe_sent = False
         record.move(State.ACCEPTED)
         self.journal.put(record)

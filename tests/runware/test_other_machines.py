@@ -11,7 +11,7 @@ from kling.nodes.runware.response import read
 from kling.nodes.runware.simulator import Fault
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import ASKED_FIRST, REFUSED, at_once, elsewhere, story
+from world.cast import ASKED_FIRST, REFUSED, AcknowledgingService, Told, at_once, elsewhere, story, told
 from world.weather import DENYING, ShyService
 
 
@@ -287,4 +287,23 @@ def test_another_machines_purchase_is_seen_before_the_last_bytes_of_a_repeat_lea
     ends = here.run(at_once((0.0, partial(left.buy, order, 3_000.0)), (6.0, partial(here.process.buy, order, 3_000.0))))
     assert len(sent) == 2
     assert ends == ["film", "film"]
+    assert here.billed == 1
+
+
+class AcknowledgedAlone(AcknowledgingService, Told):
+    """A service that shows nothing of what runs but, in its archive, that it was accepted once."""
+
+    def said(self, job, now):
+        return Answer() if now < job.ends else None
+
+
+def test_what_another_machine_bought_is_not_taken_to_be_as_old_as_a_send_that_did_not_arrive():
+    """It was called expired after a minute, with the advice to buy it again, while it was still being made."""
+    here = told(AcknowledgedAlone, *[("videoInference", "refused")] * 5, latency=600.0)
+    assert here.buy().end == "NotSent"
+    here.wait(7_200.0)
+    left = elsewhere(here)
+    assert here.buy(patience=30.0).end == "left"
+    here.process = left
+    assert here.buy().end == "film"
     assert here.billed == 1
