@@ -66,10 +66,14 @@ class Answers:
 
 
 async def choose(purchase: Purchase) -> tuple[Record, bool]:
-    """Choose the attempt to go on with; and say whether the service shows a result of it that its record denies."""
+    """Choose the attempt to go on with; and say whether the service shows a result of it that its record denies.
+
+    Raises TaskFailed where the newest failed and nobody was told.
+    """
     order = purchase.wanted
     record = _newest(purchase) or _begin(purchase, order.uuid(0))
     purchase.status.task_uuid = record.task_uuid
+    purchase.tell_untold(record)
     other = None if record.state in TAKEN - {State.EXPIRED} else _rather(purchase, record)
     if other is not None and {record.state, other.state} <= UNCLEAR:
         other = None  # the newest is settled first: of those around it the service is asked

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import attempts, doubt, fetching, sending, tell, waiting
 from .client import Client, Late, Uncertain, within
-from .errors import NotSent, StorageError
+from .errors import KlingError, NotSent, StorageError
 from .journal import Journal, lock_place
 from .limits import RESULTS_MAX
 from .order import Order, Status, Timing
@@ -91,7 +91,6 @@ class Purchase:
         order = self.wanted
         self.journal.open()
         async with self._alone(order.intent):
-            self._tell_untold(order)
             record, seen_again = await attempts.choose(self)
             while True:
                 try:
@@ -99,13 +98,18 @@ class Purchase:
                 except attempts.CameTrue as other:  # each is before the last, or never sent
                     record, seen_again = other.record, True
 
-    def _tell_untold(self, order: Order) -> None:
+    def tell_untold(self, record: Record) -> None:
         """Tell a failure that nobody was told of, before another attempt is made, and paid. Raises TaskFailed."""
-        newest = self.journal.newest_attempt(order.intent)
-        if newest is not None and newest.untold and newest.state is State.FAILED:
-            newest.untold = False
-            self.journal.put(newest)
-            raise tell.ended(newest)
+        if record.untold and record.state is State.FAILED:
+            raise self._ended(record)
+
+    def _ended(self, record: Record) -> KlingError:
+        """Give what tells how a purchase ended; who waits for it is told with that."""
+        if record.untold and not self.unattended:
+            record.untold = False
+            with suppress(StorageError):  # it is told once more then
+                self.journal.put(record)
+        return tell.ended(record)
 
     async def collect(self, task_uuid: str) -> Record:
         """Bring an earlier purchase to its films by its task UUID. Never sends one."""
@@ -191,7 +195,7 @@ class Purchase:
             finally:
                 self.early.stop()
         if self.record.state is not State.COMMITTED:
-            raise tell.ended(self.record)
+            raise self._ended(self.record)
         return self.record
 
     @asynccontextmanager

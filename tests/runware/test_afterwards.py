@@ -85,18 +85,31 @@ def test_it_goes_on_for_a_day_and_no_longer():
     assert 23 * HOUR <= sum(PAUSES) <= 25 * HOUR
 
 
-def test_a_failure_that_nobody_was_told_of_is_told_before_another_attempt_is_made():
-    here = Story(
-        ("job", "fail"),
-        *[("getResponse", None)] * 4,
-        ("getResponse", {"kind": "status", "status": 401}),
-        latency=240.0,
-    )
+def failed_alone():
+    """Tell of a render that failed when nobody was there any more."""
+    refused = ("getResponse", {"kind": "status", "status": 401})
+    here = Story(("job", "fail"), *[("getResponse", None)] * 4, refused, latency=240.0)
     assert "not bought anew" in str(here.buy().error)
     go_on(here)
     assert here.record().state is State.FAILED
+    return here
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_failure_that_nobody_was_told_of_is_told_before_another_attempt_is_made(indexed):
+    here = failed_alone()
+    for path in () if indexed else here.volume.below("intents"):
+        del here.volume.names[path]
     assert here.buy().end == "TaskFailed"
     assert here.sends == 1
+    here.buy()
+    assert here.sends == 2
+
+
+def test_a_failure_that_was_told_to_who_collected_it_is_not_told_again():
+    here = failed_alone()
+    go_on(here)
+    assert here.collect(here.order().uuid(0)).end == "TaskFailed"
     here.buy()
     assert here.sends == 2
 
