@@ -91,6 +91,11 @@ class Order:
             self._uuids[attempt] = identity.task_uuid(self.key, self.canonical, self.take, attempt)
         return self._uuids[attempt]
 
+    @property
+    def planned(self) -> str | None:
+        """The price as a record keeps it."""
+        return None if self.price is None else str(self.price)
+
     @cached_property
     def intent(self) -> str:
         """The purchase's name, whatever the key and the attempt."""

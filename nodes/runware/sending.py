@@ -238,6 +238,8 @@ async def _mark_sending(purchase: Purchase) -> bool:
     fresh = not purchase.record.maybe_sent
     if fresh and not purchase.just_asked and await exists(purchase):
         return False
+    if fresh:
+        purchase.record.price = purchase.wanted.planned  # prices may have changed since it was recorded
     async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
         if fresh and not purchase.just_asked and await exists(purchase):  # the lock, or the sum, took long
             return False

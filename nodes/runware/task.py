@@ -131,7 +131,7 @@ class Purchase:
         record.request = record.request or order.public
         record.number_results = order.number_results
         record.seconds = order.seconds
-        record.price = record.price or (None if order.price is None else str(order.price))
+        record.price = record.price or order.planned
         record.key_fingerprint = record.key_fingerprint or self.client.fingerprint(record.task_uuid)
         record.earlier = attempts.names_before(order, record)
 

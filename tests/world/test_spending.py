@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -71,6 +72,18 @@ def test_what_was_bought_while_the_clock_was_a_day_ahead_counts_on_the_day_it_is
     assert story.buy(take=1, patience=60.0).end == "left"
     story.skew = 0.0
     assert story.buy(take=1).end == "film"
+    assert story.buy(take=2).end == "BudgetError"
+
+
+def test_what_was_prepared_before_the_prices_rose_counts_with_the_price_of_its_send():
+    story = Story(*[("videoInference", "refused")] * 5)
+    limited(story, "0.50")
+    assert story.buy().end == "NotSent"
+    dearer = replace(story.order(), price=Decimal("0.56"))
+    assert story.run(story.process.buy(dearer, 600.0)).end == "BudgetError"
+    limited(story, "0.56")
+    assert story.run(story.process.buy(dearer, 600.0)).end == "film"
+    assert story.record().price == "0.56"
     assert story.buy(take=2).end == "BudgetError"
 
 
