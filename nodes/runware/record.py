@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from .response import MOST_USD
+
 FORMAT = 1
-MOST_USD = 1_000_000_000
-"""An amount that is not below this was never paid."""
 
 
 class State(str, Enum):

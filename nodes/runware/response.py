@@ -6,7 +6,6 @@ Shapes, codes and status: https://runware.ai/docs/platform/errors and https://ru
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +27,8 @@ Category = Literal[
 MESSAGE_CHARACTERS = 300
 ROWS_MOST = 1_000
 """Rows, and errors, that are read of one answer: far more than any purchase has."""
+MOST_USD = 1_000_000_000
+"""An amount that is not below this was never paid."""
 TAG = re.compile(r"<[^>]{0,200}>")
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", re.IGNORECASE)
 WORD = re.compile(r"[^\s\"']+")
@@ -83,7 +84,7 @@ class Row:
     """Where the file is; may carry a signature, so it never reaches a log or the journal's record."""
     seed: int | None = None
     cost: float | None = None
-    """USD, finite and above 0, else None: the service reports 0 where it does not know."""
+    """USD, above 0 and an amount that a record keeps, else None: the service reports 0 where it does not know."""
     nsfw: bool = False
     media_uuid: str = ""
     nested: Any = None
@@ -260,10 +261,7 @@ def _row(item: dict[str, Any]) -> Row:
 def _cost(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    try:
-        return float(value) if math.isfinite(value) and value > 0 else None
-    except OverflowError:
-        return None
+    return float(value) if 0 < value < MOST_USD else None
 
 
 def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:

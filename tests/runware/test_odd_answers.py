@@ -103,6 +103,21 @@ def test_a_cost_that_grows_is_the_cost():
     assert [film.cost for film in record.films] == [price, price]
 
 
+class BeyondMeasure(Told):
+    def said(self, job, now):
+        shown = [{**job._success(film, now), "cost": 1e12} for film in job.films[: 1 if now < job.ends + 60 else 2]]
+        pending = {"taskType": "videoInference", "taskUUID": job.task["taskUUID"], "status": "processing"}
+        return Answer([*shown, *([pending] if len(shown) == 1 else [])]) if now >= job.ends else None
+
+
+def test_a_cost_that_is_no_amount_of_money_is_not_told_when_it_is_seen_again_either():
+    """The record kept none of it, and the run that had seen it twice told a million of millions."""
+    odd = told(BeyondMeasure)
+    record = odd.buy(Kind(results=2)).record
+    assert [film.cost for film in record.films] == [None, None]
+    assert record.spent == odd.record(record.task_uuid).spent
+
+
 class Running(Told):
     """Says "running", and where the film will be."""
 
