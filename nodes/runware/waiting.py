@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import tell
 from .errors import KlingError
+from .limits import RESULTS_MAX
 from .pace import HISTORY_NEEDED, next_wait
 from .record import UNSEEN, State
 from .sending import MESSAGE_KEPT
@@ -75,10 +76,10 @@ def _pause(purchase: Purchase, watch: Watch) -> float:
 
 
 def _count_found(purchase: Purchase, sighting: Sighting) -> None:
-    """Learn how many results a purchase has that this machine has no record of."""
+    """Learn how many results a purchase has that this machine has no record of: no more than can be ordered."""
     record = purchase.record
     if not _knows_its_number(purchase):
-        shown = len(sighting.successes) + sighting.pending + len(sighting.failures)
+        shown = min(len(sighting.successes) + sighting.pending + len(sighting.failures), RESULTS_MAX)
         record.number_results = max(record.number_results, shown, len(record.films))
 
 

@@ -8,7 +8,7 @@ from kling.nodes.runware.simulator import tiny_film
 from kling.nodes.runware.simulator.films import Films
 from kling.nodes.runware.simulator.service import Answer, Service
 
-from world.cast import THREE, Told, given, story, told
+from world.cast import THREE, Told, elsewhere, given, story, told
 from world.orders import Kind
 
 
@@ -80,6 +80,17 @@ def test_no_more_films_are_fetched_than_a_purchase_can_have():
     odd.buy()
     assert 1 <= len(odd.films()) <= 8
     assert odd.asked("download") <= 8
+
+
+def test_more_results_than_can_be_ordered_are_not_waited_for_when_a_uuid_is_collected():
+    """Eight films were here, and withheld for an hour for the other 992."""
+    odd = story(kind=Thousand)
+    odd.simulator.films.__class__ = AnyName
+    assert odd.buy(patience=20.0).end == "left"
+    elsewhere(odd)
+    began = odd.loop.time()
+    assert given(odd.collect(odd.order().uuid(0))) == 8
+    assert odd.loop.time() - began < 600.0
 
 
 def test_of_an_answer_of_a_million_rows_and_errors_no_more_is_read_than_an_honest_one_has():
