@@ -14,9 +14,10 @@ from .sending import MESSAGE_KEPT
 from .verdict import FINAL, Sighting, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .fetching import Early
+    from .response import Failure
     from .task import Purchase
 
 
@@ -63,7 +64,7 @@ async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> Non
     if _all_known(purchase, sighting, watch):
         await _close(purchase, kind, sighting)
     elif purchase.record.films and _is_late(purchase, watch, sighting):
-        await _close_late(purchase)
+        await _close_late(purchase, sighting)
     else:
         await _give_up_lost(purchase, watch, sighting)
 
@@ -113,7 +114,7 @@ async def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
         archived = await purchase.archived(record.task_uuid)
         purchase.keep([] if archived is None else archived.successes)
     failures = sighting.failures if len(record.films) < record.number_results else []
-    record.failures = [{"code": each.code, "message": each.message[:MESSAGE_KEPT]} for each in failures]
+    record.failures = _reasons(failures)
     if not record.films:
         record.move(State.FAILED)
         record.untold = purchase.unattended
@@ -133,7 +134,7 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
         if not record.films:
             raise tell.no_address(record)
         purchase.keep(sighting.unaddressed, gone=True)
-        _close_short(purchase)
+        _close_short(purchase, sighting.failures)
         return
     lost = watch.lasted(watch.lost_since, timing.lost_patience)
     if not (lost or watch.lasted(watch.silent_since, timing.lost_patience)):
@@ -169,12 +170,12 @@ def _is_late(purchase: Purchase, watch: Watch, sighting: Sighting) -> bool:
     return watch.lasted(watch.unchanged_since, timing.lost_patience) and age >= timing.settle
 
 
-async def _close_late(purchase: Purchase) -> None:
+async def _close_late(purchase: Purchase, sighting: Sighting) -> None:
     """End the waiting with what both witnesses show."""
     archived = await purchase.archived(purchase.record.task_uuid)
     if archived is not None and archived.is_clear:
         purchase.keep(archived.successes)
-        _close_short(purchase)
+        _close_short(purchase, sighting.failures)
 
 
 async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
@@ -190,15 +191,21 @@ async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
         _close_short(purchase)
 
 
-def _close_short(purchase: Purchase) -> None:
-    """End the waiting with the results there are; what was never shown may still be billed."""
+def _close_short(purchase: Purchase, failures: Sequence[Failure] = ()) -> None:
+    """End the waiting with the results there are, and say why others failed; what was never shown may be billed."""
     record = purchase.record
+    record.failures = _reasons(failures) if len(record.films) < record.number_results else []
     unseen = record.number_results - len(record.films) - len(record.gone)
     if unseen > 0:
         words = f"{unseen} of {record.number_results} results were never shown by the service"
         record.failures.append({"code": UNSEEN, "message": words})
     record.move(State.RESULT)
     purchase.journal.put(record)
+
+
+def _reasons(failures: Sequence[Failure]) -> list[dict[str, str]]:
+    """Keep of each failure what a record says of it."""
+    return [{"code": each.code, "message": each.message[:MESSAGE_KEPT]} for each in failures]
 
 
 class Watch:

@@ -349,3 +349,19 @@ def test_what_is_known_by_its_acknowledgement_alone_is_waited_for_an_hour_not_a_
     assert "Whether it was billed can be seen at my.runware.ai." in str(lost.error)
     assert here.loop.time() - began < 4_000
     assert here.sends == 1
+
+
+class OneHangs(Told):
+    """Shows one film, one failure, and one result that is being made for ever."""
+
+    def said(self, job, now):
+        done = now >= job.ends
+        return Answer([job._success(job.films[0], now), job.error("row"), job._row("processing")]) if done else None
+
+
+def test_why_a_result_failed_is_told_though_another_was_never_shown():
+    here = told(OneHangs, ("job", {"kind": "partial", "count": 1}), latency=60.0)
+    record = here.buy(THREE, patience=9_000.0).record
+    assert len(record.films) == 1
+    assert [each["code"] for each in record.failures] == ["timeoutProvider", "resultUnseen"]
+    assert tell.billed(record) == "Billed at least $0.42."
