@@ -242,7 +242,7 @@ class Wire:
                 if account.rehearsal:
                     _forget_lost(journal, known)
                 record = await work(purchase)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError:  # given up, but perhaps while what an error had ended was waited for
                 running.future.cancel()
                 self._go_on(account, known, purchase.status.task_uuid)
             except BaseException as error:  # noqa: BLE001  handed to whoever waits
@@ -250,8 +250,8 @@ class Wire:
                 self._go_on(account, known, purchase.status.task_uuid)
             else:
                 running.future.set_result(record)
-                if is_open(record):
-                    self._go_on(account, record.task_uuid)
+                stopped = known if known != record.task_uuid else None  # one in doubt, beside the film that is given
+                self._go_on(account, stopped, record.task_uuid if is_open(record) else None)
             finally:
                 with self._guard:
                     if self._running.get(key) is running:

@@ -207,20 +207,54 @@ def away(_journal):
     raise StorageError("The disk is away.")
 
 
-def test_what_is_collected_later_goes_on_after_a_run_that_was_cancelled_at_once(stage, monkeypatch):
-    monkeypatch.setattr(afterwards, "PAUSES", (0.5,) * 20)
-    here = stage(*[("getResponse", None)] * 4, *[("getResponse", {"kind": "status", "status": 401})] * 3, latency=0.1)
+@pytest.mark.parametrize("buys", [True, False])
+def test_who_comes_back_and_goes_at_once_does_not_end_what_is_collected_later(stage, monkeypatch, buys):
+    """Cancel came while the lock was waited for that the collecting had held, and nobody collected any more."""
+    monkeypatch.setattr(afterwards, "PAUSES", (1.0, 0.1, 0.1, 0.1))
+    refused = ("getResponse", {"kind": "status", "status": 401})
+    here = stage(*[("getResponse", None)] * 4, refused, latency=3.0)
     with pytest.raises(KlingError):
         finish(here.buy())
-    journal, wanted = here.wire.journal(here.account), order(KINDS[0], KEY, 1)
-    place = lock_place(wanted.uuid(0))
-    assert journal.lock(place)  # somebody is at it
-    ticket = here.wire.collect(here.account, wanted.uuid(0))
+    journal, wanted = here.wire.journal(here.account), order(KINDS[0], KEY)
+    place = lock_place(wanted.intent if buys else wanted.uuid(0))
+    until(lambda: here.wire._later)
+    assert journal.lock(place)
+    ticket = here.buy() if buys else here.wire.collect(here.account, wanted.uuid(0))
     until(lambda: "another run" in ticket.status.words)
     assert ticket.release().result(5) == "given up"
-    until(lambda: ticket.done)
     journal.unlock(place)
     until(lambda: journal.get(wanted.uuid(0)).state is State.COMMITTED)
+    assert sum(exchange.channel == "videoInference" for exchange in here.simulator.requests) == 1
+
+
+def test_a_record_that_cannot_be_read_for_a_moment_does_not_end_what_is_collected_later(stage, monkeypatch):
+    monkeypatch.setattr(afterwards, "PAUSES", (0.1, 0.1, 0.1))
+    refused = ("getResponse", {"kind": "status", "status": 401})
+    here = stage(*[("getResponse", None)] * 4, refused, latency=1.0)
+    with pytest.raises(KlingError):
+        finish(here.buy())
+
+    def unreadable(*_):
+        raise StorageError("It cannot be read.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "newest_attempt", unreadable)
+        with pytest.raises(StorageError):
+            finish(here.buy())
+    journal = here.wire.journal(here.account)
+    until(lambda: journal.get(order(KINDS[0], KEY).uuid(0)).state is State.COMMITTED)
+
+
+def test_what_is_in_doubt_beside_a_film_that_is_given_is_looked_for_later(stage):
+    """Run ended the looking for the newest attempt, and gave the film of the one before."""
+    here = stage()
+    paid, wanted, journal = finish(here.buy()), order(KINDS[0], KEY, 1), here.wire.journal(here.account)
+    doubt = {"state": State.HELD, "attempt": 1, "earlier": [paid.task_uuid], "last_sent_at": time.time(), "posts": 1}
+    journal.put(Record(task_uuid=wanted.uuid(1), intent=wanted.intent, **doubt))
+    journal.put_intent(wanted.intent, wanted.uuid(1))
+    assert finish(here.buy()).task_uuid == paid.task_uuid
+    until(lambda: here.wire._later)
+    assert [name for _, name in here.wire._later] == [wanted.uuid(1)]
 
 
 def test_a_folder_that_cannot_be_used_is_told_to_who_waits(stage, tmp_path):
