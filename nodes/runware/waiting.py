@@ -64,7 +64,7 @@ async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> Non
     if _all_known(purchase, sighting, watch):
         await _close(purchase, kind, sighting)
     elif purchase.record.films and _is_late(purchase, watch, sighting):
-        await _close_late(purchase, sighting)
+        await _close_late(purchase, watch, sighting)
     else:
         await _give_up_lost(purchase, watch, sighting)
 
@@ -170,11 +170,15 @@ def _is_late(purchase: Purchase, watch: Watch, sighting: Sighting) -> bool:
     return watch.lasted(watch.unchanged_since, timing.lost_patience) and age >= timing.settle
 
 
-async def _close_late(purchase: Purchase, sighting: Sighting) -> None:
-    """End the waiting with what both witnesses show."""
+async def _close_late(purchase: Purchase, watch: Watch, sighting: Sighting) -> None:
+    """End the waiting with what both witnesses show.
+
+    For a clear word of the archive it is waited as long as a render could take: some accounts may never get one.
+    """
     archived = await purchase.archived(purchase.record.task_uuid)
-    if archived is not None and archived.is_clear:
-        purchase.keep(archived.successes)
+    is_clear = archived is not None and archived.is_clear
+    if is_clear or watch.lasted(watch.unchanged_since, purchase.timing.settle):
+        purchase.keep([] if archived is None else archived.successes)
         _close_short(purchase, sighting.failures)
 
 

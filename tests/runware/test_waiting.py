@@ -365,3 +365,26 @@ def test_why_a_result_failed_is_told_though_another_was_never_shown():
     assert len(record.films) == 1
     assert [each["code"] for each in record.failures] == ["timeoutProvider", "resultUnseen"]
     assert tell.billed(record) == "Billed at least $0.42."
+
+
+class WithoutArchive(Told):
+    """Shows one film of three and says nothing of the others; its archive is closed to this account."""
+
+    def said(self, job, now):
+        return Answer([job._success(job.films[0], now)]) if now >= job.ends else None
+
+    def _details(self, task, now):
+        if self._job(task):
+            raise Refusal("forbidden", "Task details are off for this organization.", status=403)
+        return super()._details(task, now)
+
+
+def test_an_archive_that_never_gives_a_clear_answer_does_not_withhold_the_films_for_ever():
+    here = told(WithoutArchive, latency=60.0)
+    outcome = here.buy(THREE, patience=90_000.0)
+    assert given(outcome) == 1
+    assert 3_600.0 < here.loop.time() < 9_000.0
+    assert [each["code"] for each in outcome.record.failures] == ["resultUnseen"]
+    here.simulator.service.__class__ = Told
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
