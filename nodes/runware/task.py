@@ -241,8 +241,10 @@ class Purchase:
         """Write down that the service has it, and what proved it."""
         record = self.record
         record.evidence = evidence
-        # A send that did not arrive made nothing: what is shown was made by another machine, perhaps just now.
-        record.accepted_at = (record.last_sent_at if record.maybe_sent else None) or self.journal.clock()
+        ages = self.ages(record.last_sent_at)
+        # Where our send did not arrive, or its render would have ended, another machine may have made it just now.
+        is_ours = record.maybe_sent and ages and min(ages) < self.timing.settle
+        record.accepted_at = record.last_sent_at if is_ours else self.journal.clock()
         record.maybe_sent = False
         record.move(State.ACCEPTED)
         self.journal.put(record)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from kling.nodes.runware.client import Uncertain
 from kling.nodes.runware.response import read
-from kling.nodes.runware.simulator import Fault
+from kling.nodes.runware.simulator import Fault, Faults
 from kling.nodes.runware.simulator.service import Answer, Service
 
 from world.cast import ASKED_FIRST, REFUSED, AcknowledgingService, Told, at_once, elsewhere, story, told
@@ -301,6 +301,18 @@ def test_what_another_machine_bought_is_not_taken_to_be_as_old_as_a_send_that_di
     """It was called expired after a minute, with the advice to buy it again, while it was still being made."""
     here = told(AcknowledgedAlone, *[("videoInference", "refused")] * 5, latency=600.0)
     assert here.buy().end == "NotSent"
+    here.wait(7_200.0)
+    left = elsewhere(here)
+    assert here.buy(patience=30.0).end == "left"
+    here.process = left
+    assert here.buy().end == "film"
+    assert here.billed == 1
+
+
+def test_what_another_machine_bought_is_not_taken_to_be_as_old_as_a_send_whose_render_would_have_ended():
+    here = told(AcknowledgedAlone, *[("videoInference", "lost_before")] * 9, window=0.0, latency=600.0)
+    assert here.buy().end == "SubmissionUncertain"
+    here.simulator.faults = Faults()
     here.wait(7_200.0)
     left = elsewhere(here)
     assert here.buy(patience=30.0).end == "left"
