@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .verdict import Sighting
 
 GONE = "resultGone"
+EARLY_PAUSE_MOST = 60.0
+"""Seconds between two early tries at a film; the pause doubles with each: a file that is no film is loaded whole."""
 
 
 class Early:
@@ -31,13 +33,20 @@ class Early:
     def __init__(self, purchase: Purchase) -> None:
         self._purchase = purchase
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tries: dict[str, tuple[int, float]] = {}
+        """How many tries there were at each film, and when the last one began, by the loop's clock."""
 
     def go_on(self) -> None:
-        """Begin with what is new, and once more with what failed."""
+        """Begin with what is new, and after a while once more with what failed."""
+        now = asyncio.get_running_loop().time()
         for film in self._purchase.record.films:
-            task = self._tasks.get(film.video_uuid)
-            if film.file is None and (task is None or _has_failed(task)):
-                self._tasks[film.video_uuid] = asyncio.ensure_future(_fetch_film(self._purchase, film))
+            name, task = film.video_uuid, self._tasks.get(film.video_uuid)
+            tries, began = self._tries.get(name, (0, now))
+            if task is not None and not (_has_failed(task) and now - began >= min(2.0**tries, EARLY_PAUSE_MOST)):
+                continue
+            if film.file is None:
+                self._tasks[name] = asyncio.ensure_future(_fetch_film(self._purchase, film))
+                self._tries[name] = tries + 1, now
 
     def under_way(self) -> dict[str, asyncio.Task[None]]:
         """Give what has not arrived yet, by the name of its film."""

@@ -123,7 +123,7 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     return Sighting(
         successes=list(successes.values()),
         pending=pending,
-        unaddressed=[row for row in rows if row.status == "success" and not row.video_url],
+        unaddressed=[row for row in rows if row.status and row.status in FINISHED and not row.video_url],
         failures=[failure for failure in ended if failure.category != "not_found"],
         lost=bool(lost) and not successes and not pending,
         trouble=others[0] if others and not rows and not ended else None,

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from . import tell
-from .errors import KlingError
+from .errors import KlingError, ServiceError
 from .limits import RESULTS_MAX
 from .pace import HISTORY_NEEDED, next_wait
 from .record import UNSEEN, State
@@ -53,8 +53,17 @@ async def wait(purchase: Purchase) -> None:
 
 
 async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> None:
-    """Ask once; what is shown is recorded, and the waiting ends when nothing more can come."""
-    sighting = await purchase.ask(purchase.record.task_uuid)
+    """Ask once; what is shown is recorded, and the waiting ends when nothing more can come.
+
+    Where the key or the account is refused for good, the films that are here by then are given after the hour.
+    """
+    try:
+        sighting = await purchase.ask(purchase.record.task_uuid)
+    except ServiceError:
+        if not (purchase.record.films and _is_past_its_hour(purchase)):
+            raise
+        _close_short(purchase)
+        return
     watch.note(sighting)
     if sighting is None:
         return
@@ -165,9 +174,12 @@ def _is_late(purchase: Purchase, watch: Watch, sighting: Sighting) -> bool:
     What is said to be still in the making is waited for an hour more.
     """
     timing = purchase.timing
-    age = min(purchase.ages(purchase.record.accepted_at or 0.0))
-    age = min(age, watch.elapsed) if sighting.pending else age
-    return watch.lasted(watch.unchanged_since, timing.lost_patience) and age >= timing.settle
+    is_over = watch.elapsed >= timing.settle or not sighting.pending
+    return watch.lasted(watch.unchanged_since, timing.lost_patience) and is_over and _is_past_its_hour(purchase)
+
+
+def _is_past_its_hour(purchase: Purchase) -> bool:
+    return min(purchase.ages(purchase.record.accepted_at or 0.0)) >= purchase.timing.settle
 
 
 async def _close_late(purchase: Purchase, watch: Watch, sighting: Sighting) -> None:

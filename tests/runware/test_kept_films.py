@@ -413,6 +413,43 @@ def test_an_account_that_is_refused_for_good_does_not_withhold_the_films_that_ar
     assert here.sends == 1
 
 
+@pytest.mark.parametrize("status", [401, 402], ids=["key", "credits"])
+def test_an_account_that_is_refused_for_good_before_all_is_made_gives_what_is_here_after_the_hour(status):
+    here = story(kind=RefusedEarly, latency=300.0)
+    here.simulator.films.__class__ = EarlyFilms
+    assert here.buy(THREE).end == "InsufficientCreditsError"
+    assert len(here.films()) == 1
+    here.script(
+        *[(question, {"kind": "status", "status": status}) for question in ("getResponse", "getTaskDetails")] * 99
+    )
+    assert "Runware refused the" in str(here.buy(THREE).error)
+    here.wait(HOUR)
+    assert given(here.buy(THREE)) == 1
+    here.simulator.faults = type(here.simulator.faults)()
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
+class FirstIsEarly(Told):
+    def said(self, job, now):
+        return Answer([job._success(job.films[0], now), pending(job)]) if now - job.at > 60.0 else None
+
+
+class FirstIsNone(EarlyFilms):
+    """The first film is none, whenever it is loaded."""
+
+    async def download(self, request, fault, now):
+        place = self.service.film(NAME.fullmatch(request.path)["uuid"])[1]
+        return Reply(body=b"no film") if place == 0 else await super().download(request, fault, now)
+
+
+def test_a_film_that_cannot_be_had_is_tried_ever_more_seldom_while_others_are_made():
+    here = story(kind=FirstIsEarly, latency=1_800.0)
+    here.simulator.films.__class__ = FirstIsNone
+    here.buy(Kind(results=2), patience=1_790.0)
+    assert 5 <= here.asked("download") <= 40
+
+
 def test_a_film_that_was_damaged_here_is_not_taken_for_one_without_a_record():
     here = Story(retention=2 * HOUR)
     assert given(here.buy()) == 1
