@@ -103,9 +103,10 @@ def test_the_same_film_twice_is_one_film():
     assert len(look(answer({"data": [FILM, FILM]}), UUID).successes) == 1
 
 
-def test_a_film_without_status_counts_and_one_without_address_is_pending():
+@pytest.mark.parametrize("word", ["success", "completed", "Done"])
+def test_a_film_without_status_counts_and_one_without_address_is_pending(word):
     assert look(answer({"data": [{**FILM, "status": ""}]}), UUID).successes
-    seen = look(answer({"data": [row("success", videoUUID="b7")]}), UUID)
+    seen = look(answer({"data": [row(word, videoUUID="b7")]}), UUID)
     assert (seen.pending, [each.video_uuid for each in seen.unaddressed]) == (1, ["b7"])
 
 
