@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .response import Failure
 
+WHEN_READY = "It is billed when it is ready."
 COLLECT = "Run again, or give the UUID to KlingFetchVideo: collecting is free."
 
 
@@ -125,7 +126,7 @@ def still_running(task_uuid: str | None) -> KlingError:
     """Our waiting ended, the render goes on."""
     return errors.TaskTimeout(
         "The film is not ready yet; the waiting ended.",
-        billing="It is billed when it is ready.",
+        billing=WHEN_READY,
         task_uuid=task_uuid,
         next_step=COLLECT,
     )
@@ -157,7 +158,7 @@ def key_refused(failure: Failure, status: int, record: Record | None) -> KlingEr
     kind = errors.InsufficientCreditsError if quota else errors.AuthenticationError
     said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
     ways = "Add credits at my.runware.ai" if quota else "Check RUNWARE_API_KEY, or the file user/__kling/api_key"
-    billing, then = _when_refused(None if record is None else record.state)
+    billing, then = _when_refused(record)
     return kind(
         f"Runware refused {'the account' if quota else 'the API key'}: {said}.",
         code=failure.code,
@@ -168,15 +169,15 @@ def key_refused(failure: Failure, status: int, record: Record | None) -> KlingEr
     )
 
 
-def _when_refused(state: State | None) -> tuple[str, str]:
+def _when_refused(record: Record | None) -> tuple[str, str]:
     """Say what a question that was refused leaves of a purchase, and what the next run does."""
-    if state is None or state in {State.FAILED, State.EXPIRED}:
+    if record is None or record.state in {State.FAILED, State.EXPIRED}:
         return NOTHING_SENT, ""
-    if state in NEVER_BILLED:
+    if record.state in NEVER_BILLED:
         return NOT_BILLED, ""
-    if state in UNCLEAR:
+    if record.state in UNCLEAR:
         return BILLING_UNKNOWN, ""
-    return "The purchase itself is safe.", ": it is collected, not bought anew"
+    return WHEN_READY if record.state is State.ACCEPTED else billed(record), ": it is collected, not bought anew"
 
 
 def not_saved(

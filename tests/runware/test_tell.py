@@ -64,7 +64,7 @@ def test_each_end_says_what_is_true_of_the_money():
         assert "Not billed." in says[name]
     assert "Billed $0.42." in says["not saved"]
     assert "Billed $0.42." in says["gone"]
-    assert "is safe" in says["key refused"]
+    assert "billed when it is ready" in says["key refused"]
     assert "my.runware.ai" in says["never seen"]
     assert "No cost was reported" in says["failed"]
 
@@ -118,7 +118,8 @@ KEY_REFUSED = {
     errors.NOTHING_SENT: [None, State.FAILED, State.EXPIRED],
     errors.NOT_BILLED: [State.INTENT, State.REJECTED],
     errors.BILLING_UNKNOWN: [State.SENDING, State.HELD],
-    "The purchase itself is safe.": [State.ACCEPTED, State.RESULT, State.COMMITTED],
+    "It is billed when it is ready.": [State.ACCEPTED],
+    "Billed, by the price list $0.42.": [State.RESULT, State.COMMITTED],
 }
 
 
@@ -126,7 +127,9 @@ KEY_REFUSED = {
 def test_a_refused_key_says_what_it_leaves_of_the_purchase(words, state):
     error = tell.key_refused(Failure("invalidApiKey", "Invalid key."), 401, state and record(state))
     assert error.billing == words
-    assert ("collected, not bought anew" in str(error)) == ("safe" in words)
+    assert ("collected, not bought anew" in str(error)) == (
+        words in {"It is billed when it is ready.", "Billed, by the price list $0.42."}
+    )
 
 
 def test_every_state_has_a_word_for_a_refused_key():
