@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from . import tell
@@ -20,6 +20,7 @@ from .attempts import FAR
 from .client import Client, hide_from_logs
 from .errors import NOT_BILLED, KlingError
 from .files import Disk
+from .identity import key_fingerprint
 from .journal import Journal, lock_place
 from .order import Timing
 from .record import TAKEN, UNCLEAR, Record, State
@@ -285,9 +286,20 @@ class Wire:
 
     def _begin_later(self, account: Account, task_uuid: str) -> None:
         name = (str(account.folder), task_uuid)
-        task = asyncio.ensure_future(collect_later(lambda: self._purchase(account, None), task_uuid))
+        task = asyncio.ensure_future(
+            collect_later(lambda: self._purchase(self._owner(account, task_uuid), None), task_uuid)
+        )
         self._later[name] = task
         task.add_done_callback(lambda done: self._later.get(name) is done and self._later.pop(name))
+
+    def _owner(self, account: Account, task_uuid: str) -> Account:
+        """Give the account whose key made a purchase, where this process has had it; the present one may not see it."""
+        record = self.journal(account).get(task_uuid)
+        for key, base_url, rehearsal in list(self._clients):
+            is_alike = (base_url, rehearsal) == (account.settings.base_url, account.rehearsal)
+            if record and is_alike and key_fingerprint(key, task_uuid.encode()) == record.key_fingerprint:
+                return replace(account, key=key)
+        return account
 
     def _stop_later(self, account: Account, task_uuid: str | None) -> None:
         """End what goes on with a purchase that somebody waits for again, maybe with another key."""

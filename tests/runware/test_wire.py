@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from kling.nodes.runware import afterwards
@@ -243,6 +244,21 @@ def test_a_record_that_cannot_be_read_for_a_moment_does_not_end_what_is_collecte
             finish(here.buy())
     journal = here.wire.journal(here.account)
     until(lambda: journal.get(order(KINDS[0], KEY).uuid(0)).state is State.COMMITTED)
+
+
+def test_what_is_collected_later_is_collected_with_the_key_that_bought_it(stage, monkeypatch):
+    """Run with another key ended the collecting, and what began anew could not see the purchase."""
+    monkeypatch.setattr(afterwards, "PAUSES", (1.0, 0.1, 0.1, 0.1))
+    refused = ("getResponse", {"kind": "status", "status": 401})
+    here = stage(*[("getResponse", None)] * 4, refused, latency=0.1)
+    with pytest.raises(KlingError):
+        finish(here.buy())
+    until(lambda: here.wire._later)
+    with pytest.raises(KlingError):
+        finish(here.wire.buy(replace(here.account, key="another-key"), order(KINDS[0], "another-key")))
+    journal = here.wire.journal(here.account)
+    until(lambda: journal.get(order(KINDS[0], KEY).uuid(0)).state is State.COMMITTED)
+    assert sum(exchange.channel == "videoInference" for exchange in here.simulator.requests) == 1
 
 
 def test_what_is_in_doubt_beside_a_film_that_is_given_is_looked_for_later(stage):
