@@ -55,12 +55,9 @@ class _Network(httpx.AsyncBaseTransport):
         self._process.step("request")
         await request.aread()
         world, asks = self._process.world, b'"getResponse"' in request.content[:120]
-        sent = b'"videoInference"' in request.content[:120] and world.check_sending(self._process, request.content)
-        try:
-            reply = await self._inner.handle_async_request(request)
-        finally:
-            if sent:
-                world.note_sent(sent)
+        if b'"videoInference"' in request.content[:120]:
+            world.check_sending(self._process, request.content)
+        reply = await self._inner.handle_async_request(request)
         if asks and reply.status_code == httpx.codes.OK:
             world.note_answer(self._process, request.content)
         self._process.step("reply")

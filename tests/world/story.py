@@ -51,9 +51,6 @@ class Story:
         """Keep what was sent."""
         self.posts.append(body.decode())
 
-    def note_sent(self, sent: None) -> None:
-        """Nobody asks which send it was."""
-
     def note_answer(self, process: Process, body: bytes) -> None:
         """Nobody counts them."""
 

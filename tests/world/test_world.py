@@ -40,6 +40,11 @@ def test_two_machines_that_bought_blindly_are_told_apart_from_a_mistake(monkeypa
     assert "2 attempts at one purchase" in chunk(harsh_seed, 1, harsh=True)[2][0][1]
 
 
+def test_two_machines_that_send_the_same_at_once_are_told_apart():
+    """One was refused, and what the other's became was counted for the day's budget of the first."""
+    assert not chunk(904_506, 1, harsh=True)[2]
+
+
 @pytest.mark.parametrize("first", [1_199, 4_711])
 def test_a_world_is_the_same_in_every_process(first):
     told = {_stories(first, 12, hash_seed) for hash_seed in ("1", "2", "3")}

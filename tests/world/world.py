@@ -12,7 +12,7 @@ import asyncio
 import json
 import traceback
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -54,16 +54,13 @@ HISTORY = json.dumps({"klingai:kling-video@3-standard 5": [40, 45, 55, 60, 90, 1
 
 @dataclass
 class Sent:
-    """One send of a purchase. `jobs` are those that the service made of it while it was answered."""
+    """One send of a purchase; `number` is the exchange's among all that the simulator has recorded."""
 
     task_uuid: str
     attempt: int
     at: float
     machine: Volume
-    known: int
-    jobs: list[Job] = field(default_factory=list)
-    done: float = float("inf")
-    """When it was answered or given up; what arrives late arrives after that."""
+    number: int
 
 
 class Broken(AssertionError):
@@ -271,32 +268,25 @@ class World:
 
     # The invariants
 
-    def check_sending(self, process: Process, body: bytes) -> Sent:
-        """I3 and I4, at the moment a purchase leaves; gives what is known of this send."""
+    def check_sending(self, process: Process, body: bytes) -> None:
+        """I3 and I4, at the moment a purchase leaves."""
         task_uuid = json.loads(body)[0]["taskUUID"]
         durable = process.volume.durable_bytes(FOLDER / "tasks" / f"{task_uuid}.json")
         record = json.loads(durable) if durable else {}
         if record.get("state") != State.SENDING.value or not record.get("maybe_sent"):
             self.fail("I3: sent without a durable record")
         self.note(f"sends {task_uuid}")
-        known = len(self.simulator.service.jobs[task_uuid])
-        sent = Sent(task_uuid, record["attempt"], self.loop.time(), process.volume, known)
+        sent = Sent(task_uuid, record["attempt"], self.loop.time(), process.volume, len(self.simulator.requests))
         self.sends.setdefault(task_uuid, []).append(sent)
         earlier = self.sent.setdefault(record["intent"], [])
         if task_uuid in earlier:
-            return sent
+            return
         for each in earlier:
             known = process.volume.durable_bytes(FOLDER / "tasks" / f"{each}.json")
             elsewhere = self.layout == "separate" and _is(known, State.INTENT)  # sent there, only prepared here
             if not (_ended_badly(known) or elsewhere or each in self.ended or self._other_name()):
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
-        return sent
-
-    def note_sent(self, sent: Sent) -> None:
-        """Remember what the service made of a send."""
-        sent.done = self.loop.time()
-        sent.jobs = self.simulator.service.jobs[sent.task_uuid][sent.known :]
 
     def note_answer(self, process: Process, body: bytes) -> None:
         """Remember who was told when of a task."""
@@ -438,11 +428,10 @@ class World:
         return asked and not any(machine is later.machine and arrived < moment <= later.at for moment, machine in told)
 
     def _send_of(self, job: Job) -> Sent:
-        """Find the send that a job was made of; one that arrived late was the last before it."""
+        """Find the send that a job was made of, however late it arrived."""
+        requests = self.simulator.requests
         sends = self.sends[job.task["taskUUID"]]
-        made = (each for each in sends if any(job is one for one in each.jobs))
-        late = [each for each in sends if each.at <= job.at and not each.jobs]
-        return next(made, None) or max(late, key=lambda each: (each.done <= job.at, each.done, each.at))
+        return next(each for each in sends if any(task is job.task for task in requests[each.number].tasks))
 
     def _films(self) -> set[str]:
         """Check every film under its final name; give their UUIDs."""
