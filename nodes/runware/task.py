@@ -291,8 +291,8 @@ class Purchase:
     async def seen_at_once(self, task_uuid: str) -> Sighting:
         """Ask for the state and in the archive at the same time: no answer grows old for the other.
 
-        An archive that is slow, out of reach or unclear is asked twice and not waited for: the state alone is the
-        answer then.
+        An archive that is slow, out of reach or unclear is asked twice and not waited for: the state alone, asked for
+        twice, is the answer then.
         """
         return await self._surely(task_uuid, self._seen_at_once)
 
@@ -318,7 +318,7 @@ class Purchase:
         sighting = await self.ask_or_stop(task_uuid)
         if sighting.successes or sighting.pending:
             return sighting
-        return self._weighed(task_uuid, sighting, await self.archived_or_unclear(task_uuid))
+        return await self._weighed(task_uuid, sighting, await self.archived_or_unclear(task_uuid))
 
     async def _seen_at_once(self, task_uuid: str) -> Sighting:
         loop = asyncio.get_running_loop()
@@ -327,8 +327,8 @@ class Purchase:
             sighting = await self.ask_or_stop(task_uuid)
             archived = await archive if loop.time() - began <= self.timing.look else None  # else it has grown old
             if archived is None or not archived.is_clear:
-                archived = await self._archived_soon(task_uuid) or sighting
-            return self._weighed(task_uuid, sighting, archived)
+                archived = await self._archived_soon(task_uuid)
+            return await self._weighed(task_uuid, sighting, archived)
         finally:
             archive.cancel()
 
@@ -337,10 +337,12 @@ class Purchase:
             return await within(self.timing.look, self.archived(task_uuid))
         return None
 
-    def _weighed(self, task_uuid: str, sighting: Sighting, archived: Sighting) -> Sighting:
-        """Choose between the state and the archive's answer."""
+    async def _weighed(self, task_uuid: str, sighting: Sighting, archived: Sighting | None) -> Sighting:
+        """Choose between the state and the archive's answer; where that says nothing, the state is asked for again."""
         if sighting.successes or sighting.pending:
             return sighting
+        if archived is None or not archived.is_clear:
+            return await self.ask_or_stop(task_uuid)
         record = self.journal.get(task_uuid)
         has_failed = sighting.failures or (record is not None and record.state is State.FAILED)
         if archived.successes or (not has_failed and (archived.proves or archived.conflict)):
