@@ -60,6 +60,8 @@ SECRET_LOGGERS = (
 )  # fmt: skip
 """They print URLs, whose queries can be signatures."""
 
+UNFOLLOWABLE = (httpx.InvalidURL, UnicodeError)
+"""What httpx makes of a redirect to an address that it cannot take, though none is followed; or of such an address."""
 
 T = TypeVar("T")
 
@@ -243,7 +245,7 @@ class Client:
             httpx.UnsupportedProtocol,
         ) as error:
             raise NotSent(_reason(error), billing="Not billed.") from None
-        except (httpx.HTTPError, httpx.StreamError, Late) as error:
+        except (httpx.HTTPError, httpx.StreamError, *UNFOLLOWABLE, Late) as error:
             raise Uncertain(_reason(error)) from None
         if len(self._key) >= KEY_QUOTED:
             body = body.replace(self._key.encode(), b"[the API key]")

@@ -252,6 +252,16 @@ def test_a_redirect_is_an_answer_and_is_not_followed(status):
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("target", ["https://xn--i-7iq.ws/", "https://xn--a/", "/" + "a" * 65_530])
+def test_a_redirect_to_what_no_address_may_be_is_told_as_any_broken_answer(target):
+    """A portal's page, say, at a name of pictures: the library looks at it, though nobody follows it."""
+    asked = []
+    client = answering(httpx.Response(302, headers={"Location": target}), asked)
+    with pytest.raises(Uncertain, match="the connection failed"):
+        run(client.ask(UUID))
+    assert len(asked) == 1
+
+
 def test_a_key_that_the_service_quotes_back_is_taken_out_of_its_words():
     tree = {"errors": [{"code": "invalidApiKey", "message": f"The key {KEY} is not valid."}]}
     (failure,) = run(answering(httpx.Response(401, json=tree)).ask(UUID)).failures

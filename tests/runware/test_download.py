@@ -249,6 +249,21 @@ def test_a_redirect_is_never_followed(tmp_path, status, target):
     assert len(host.asked) == 1
 
 
+@pytest.mark.parametrize("target", ["https://xn--i-7iq.ws/", "https://xn--a/", "/" + "a" * 65_530])
+def test_a_redirect_to_what_no_address_may_be_is_one_more_try(tmp_path, target):
+    """A portal's page, say, at a name of pictures: the library looks at it, though nobody follows it."""
+    host = Host({"status": 302, "headers": {"Location": target}})
+    assert fetch(host, tmp_path / "film.mp4").sha256 == HASH
+    assert len(host.asked) == 2
+
+
+def test_an_address_whose_name_cannot_be_read_is_told_and_opens_nothing(tmp_path):
+    host = Host()
+    with pytest.raises(NotReady):
+        fetch(host, tmp_path / "film.mp4", url="https://xn--a.runware.ai/a.mp4")
+    assert host.asked == []
+
+
 @pytest.mark.parametrize(
     "change",
     [
