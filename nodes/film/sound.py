@@ -25,6 +25,9 @@ SILENT_CHANNELS = 2
 LONGEST_SECONDS = 600
 """A clip has at most 15; packets of three bytes can announce hours, and each hour is 1.4 GB here."""
 
+PLANES_MOST = 7
+"""PyAV takes what lies behind the eighth plane of a frame for a ninth, and the process crashes."""
+
 LARGEST_BLOCK = 8192
 """Samples that Vorbis codes at once; AAC 1024 or 2048."""
 
@@ -65,7 +68,7 @@ def _parts(container: InputContainer, stream: AudioStream, path: Path) -> list[N
     """Decode piece by piece: each [channels, samples]."""
     parts: list[NDArray[Any]] = []
     samples, shape = 0, None
-    for frame in _planar_frames(container, stream):
+    for frame in _frames(container, stream):
         shape = shape or (frame.layout.nb_channels, frame.sample_rate)
         if shape != (frame.layout.nb_channels, frame.sample_rate):
             raise FilmError(
@@ -78,19 +81,22 @@ def _parts(container: InputContainer, stream: AudioStream, path: Path) -> list[N
                 f"The sound of {path} goes on for more than {LONGEST_SECONDS} seconds.",
                 next_step="The file was left as it is.",
             )
-        parts.append(frame.to_ndarray())
+        array = frame.to_ndarray()
+        parts.append(array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T)
     return parts
 
 
-def _planar_frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """Decode to float32, with a plane for each channel where there are not too many."""
     import av
 
     resampler: av.AudioResampler | None = None
     for frame in container.decode(stream):
-        if frame.format.name == "fltp" and resampler is None:
+        wanted = "fltp" if frame.layout.nb_channels <= PLANES_MOST else "flt"
+        if frame.format.name == wanted and resampler is None:
             yield frame
             continue
-        resampler = resampler or av.AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
+        resampler = resampler or av.AudioResampler(format=wanted, layout=frame.layout, rate=frame.sample_rate)
         yield from resampler.resample(frame)
     if resampler is not None:
         yield from resampler.resample(None)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 from kling.nodes.film import FilmError, read_audio
@@ -41,6 +47,48 @@ def test_a_film_without_sound_gives_silence_of_its_length(film_of):
     samples, rate = read_audio(film_of(), silent_seconds=1.5)
     assert (samples.shape, rate) == ((2, 66_150), 44_100)
     assert not samples.any()
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "layout", "channels"),
+    [
+        ("aac", "fltp", "7.1", 8),
+        ("pcm_s16le", "s16", "6.1", 7),
+        ("pcm_s16le", "s16", "7.1", 8),
+        ("pcm_s16le", "s16", "hexadecagonal", 16),
+    ],
+)
+def test_many_channels_are_given_one_by_one(tmp_path, codec, form, layout, channels):
+    """In another process: PyAV crashes where eight planes of a frame are looked at."""
+    path = tmp_path / "film.mov"
+    levels = np.linspace(-0.5, 0.5, channels)
+    packed = np.rint(np.tile(levels, 48_000) * 32_767).astype(np.int16)[None]
+    with av.open(str(path), "w") as film:
+        track = film.add_stream(codec, rate=48_000, layout=layout)
+        frame = av.AudioFrame.from_ndarray(packed, "s16", layout)
+        frame.sample_rate, frame.pts = 48_000, 0
+        resampler = av.AudioResampler(form, layout, 48_000, frame_size=track.codec_context.frame_size or 1_024)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            film.mux(track.encode(part))
+        film.mux(track.encode(None))
+    command = [sys.executable, "-c", READ, str(Path(__file__).resolve().parents[1]), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    shape, rate, means = json.loads(done.stdout)
+    assert (shape, rate) == ([channels, 48_000], 48_000)
+    if codec == "pcm_s16le":  # AAC leaves out what cannot be heard, as these levels
+        assert means == pytest.approx(list(levels), abs=1e-3)
+
+
+READ = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import conftest
+from kling.nodes.film import read_audio
+samples, rate = read_audio(Path(sys.argv[2]), silent_seconds=9)
+print(json.dumps([samples.shape, rate, samples.mean(axis=1).tolist()]))
+"""
 
 
 def test_a_damaged_file_is_told_in_a_sentence(tmp_path):
