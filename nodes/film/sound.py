@@ -23,7 +23,10 @@ SILENT_RATE = 44_100
 SILENT_CHANNELS = 2
 
 LONGEST_SECONDS = 600
-"""A clip has at most 15; packets of three bytes can announce hours, and each hour is 1.4 GB here."""
+"""In stereo at 48 kHz. A clip has at most 15; packets of three bytes can announce hours, each of them 1.4 GB here."""
+
+MOST_VALUES = LONGEST_SECONDS * 48_000 * 2
+"""Of all channels: eight of them at 192 kHz are 16 times as much, and silent in as few bytes."""
 
 PLANES_MOST = 7
 """PyAV takes what lies behind the eighth plane of a frame for a ninth, and the process crashes."""
@@ -68,17 +71,17 @@ def _parts(container: InputContainer, stream: AudioStream, path: Path) -> list[N
     """Decode piece by piece: each [channels, samples]."""
     parts: list[NDArray[Any]] = []
     samples, shape = 0, None
-    for frame in _frames(container, stream):
+    changes = FilmError(
+        f"The sound of {path} changes its channels or its rate on the way.", next_step="The file was left as it is."
+    )
+    for frame in _frames(container, stream, changes):
         shape = shape or (frame.layout.nb_channels, frame.sample_rate)
         if shape != (frame.layout.nb_channels, frame.sample_rate):
-            raise FilmError(
-                f"The sound of {path} changes its channels or its rate on the way.",
-                next_step="The file was left as it is.",
-            )
+            raise changes
         samples += frame.samples
-        if samples > LONGEST_SECONDS * frame.sample_rate:
+        if samples * frame.layout.nb_channels > MOST_VALUES:
             raise FilmError(
-                f"The sound of {path} goes on for more than {LONGEST_SECONDS} seconds.",
+                f"The sound of {path} is more than {LONGEST_SECONDS} seconds of stereo at 48 kHz.",
                 next_step="The file was left as it is.",
             )
         array = frame.to_ndarray()
@@ -86,8 +89,11 @@ def _parts(container: InputContainer, stream: AudioStream, path: Path) -> list[N
     return parts
 
 
-def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Decode to float32, with a plane for each channel where there are not too many."""
+def _frames(container: InputContainer, stream: AudioStream, changes: FilmError) -> Iterator[AudioFrame]:
+    """Decode to float32, with a plane for each channel where there are not too many.
+
+    Raises `changes` where a frame is of another form than the first.
+    """
     import av
 
     resampler: av.AudioResampler | None = None
@@ -97,6 +103,10 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
             yield frame
             continue
         resampler = resampler or av.AudioResampler(format=wanted, layout=frame.layout, rate=frame.sample_rate)
-        yield from resampler.resample(frame)
+        try:
+            pieces = resampler.resample(frame)
+        except ValueError:  # it was set up by the first frame
+            raise changes from None
+        yield from pieces
     if resampler is not None:
         yield from resampler.resample(None)

@@ -137,6 +137,25 @@ def hour_of_silence(source, path):
             copy.mux(packet)
 
 
+def many_channels_of_silence(path):
+    """Write two minutes in eight channels at 192 kHz, which would take 700 MB and are told in some hundred kB."""
+    rate, block = 192_000, 4_608
+    with av.open(str(path), "w") as film:
+        pictures = film.add_stream("libx264", rate=24)
+        pictures.width = pictures.height = 64
+        pictures.pix_fmt = "yuv420p"
+        sound = film.add_stream("flac", rate=rate, layout="7.1")
+        film.mux([*pictures.encode(av.VideoFrame(64, 64, "yuv420p")), *pictures.encode(None)])
+        frame = av.AudioFrame(format=sound.codec_context.format.name, layout="7.1", samples=block)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+        for start in range(0, 120 * rate, block):
+            frame.pts = start
+            film.mux(sound.encode(frame))
+        film.mux(sound.encode(None))
+
+
 def coded(codec, side, frames, options):
     """Grey pictures, each a key frame that names its own size."""
     coder = av.CodecContext.create(codec, "w")
@@ -194,17 +213,18 @@ def test_bombs_are_told_in_a_sentence_and_do_not_go_off(film_of, tmp_path):
     for name, properties in LONG.items():
         film_of(f"bombs/{name}.mp4", **properties)
     hour_of_silence(tmp_path / "film.webm", folder / "an hour of silence.webm")
+    many_channels_of_silence(folder / "eight channels of silence.mp4")
     for name, properties in GROWING.items():
         growing(folder / name, **properties)
     ends, grown = child(folder)
     escaped = {Path(film).name: end for film, end in ends.items() if end.startswith("escaped")}
     assert escaped == {}
     told = {Path(film).stem for film, end in ends.items() if end.startswith("told")}
-    assert told >= set(LONG) | {"an hour of silence", "nothing", "a page", "zeros"}
+    assert told >= set(LONG) | {"an hour of silence", "eight channels of silence", "nothing", "a page", "zeros"}
     assert told >= {"a picture of another kind", "a picture of a thousand million pixels"}
     assert {end for film, end in ends.items() if Path(film).name in GROWING} == {
         f"told: {folder / name} says it is 64x64 pixels, and has pictures of another size. The file was left as it is."
         for name in GROWING
     }
-    assert len(ends) == len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + len(GROWING) + 1
+    assert len(ends) == len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + len(GROWING) + 2
     assert grown < MEGABYTES_MOST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -89,6 +90,31 @@ from kling.nodes.film import read_audio
 samples, rate = read_audio(Path(sys.argv[2]), silent_seconds=9)
 print(json.dumps([samples.shape, rate, samples.mean(axis=1).tolist()]))
 """
+
+
+def flac(rate, layout):
+    """Code three blocks of silence; each says its own rate and channels."""
+    coder = av.CodecContext.create("flac", "w")
+    coder.sample_rate, coder.layout, coder.format = rate, layout, "s16"
+    frame = av.AudioFrame(format="s16", layout=layout, samples=4_608)
+    frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+    frame.sample_rate = rate
+    return [bytes(packet) for _ in range(3) for packet in coder.encode(frame)]
+
+
+@pytest.mark.parametrize("then", [(44_100, "stereo"), (48_000, "mono")])
+def test_sound_that_changes_its_form_on_the_way_is_told_in_a_sentence(tmp_path, then):
+    """In whole numbers, which are converted: what converts them is set up for one form."""
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as film:
+        track = film.add_stream("flac", rate=48_000, layout="stereo")
+        for number, data in enumerate([*flac(48_000, "stereo"), *flac(*then)]):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = track, Fraction(4_608, 48_000)
+            packet.pts = packet.dts = number
+            film.mux(packet)
+    with pytest.raises(FilmError, match="changes its channels or its rate"):
+        read_audio(path, silent_seconds=1)
 
 
 def test_a_damaged_file_is_told_in_a_sentence(tmp_path):
