@@ -129,6 +129,7 @@ def save_video(video: Any, folder: Path, *, node: str, field: str) -> Clip:
         if not identity or not path.exists():
             with _part(folder, ".mp4") as part:
                 video.save_to(str(part), format=Types.VideoContainer.MP4)
+                _check_unchanged(video, identity, node=node, field=field)
                 identity = identity or film.hash_film(part)
                 path = part.replace(folder / f"kling_{identity}.mp4")
         info = film.probe(path)
@@ -283,6 +284,18 @@ def _identity(video: Any, *, node: str, field: str) -> str:
     identity = film.hash_film(Path(source) if isinstance(source, str) else source)
     trim = window() if window else (0.0, 0.0)
     return hashlib.sha256(f"{identity} {trim}".encode()).hexdigest() if any(trim) else identity
+
+
+def _check_unchanged(video: Any, identity: str, *, node: str, field: str) -> None:
+    """Refuse a file that was overwritten since it was hashed: what was saved would be bought, and kept, as another.
+
+    Frames in the graph stay what they are. Raises InputError.
+    """
+    from comfy_api.latest import InputImpl
+
+    is_file = identity and not isinstance(video, InputImpl.VideoFromComponents)
+    if is_file and _identity(video, node=node, field=field) != identity:
+        raise _unfit(node, field, "its file was changed while it was read.", "Run again.")
 
 
 def _hash_components(components: Any, *, node: str, field: str) -> str:

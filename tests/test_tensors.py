@@ -324,6 +324,22 @@ def test_a_video_of_a_file_is_named_by_its_packets(footage, tmp_path):
     assert clip.sha256 == film.hash_film(footage)
 
 
+def test_a_file_that_is_overwritten_while_it_is_read_is_never_taken_for_another(footage, tmp_path):
+    """It would be uploaded, and remembered for days, under the name of what was there before."""
+    other, out = tmp_path / "other.mp4", tmp_path / "out"
+    VideoFromComponents(image(4, 64, 96, 3, seed=1)).save_to(str(other), Container.MP4)
+
+    class Overwritten(VideoFromFile):
+        def save_to(self, path, format):  # noqa: A002  the host's name
+            other.replace(self.source)
+            super().save_to(path, format)
+
+    sys.modules["comfy_api.latest"].InputImpl.VideoFromFile = Overwritten
+    with pytest.raises(InputError, match=r"its file was changed while it was read\. Run again\. Not billed\."):
+        tensors.save_video(Overwritten(str(footage)), out, **AT_VIDEO)
+    assert list(out.iterdir()) == []
+
+
 def test_a_trim_is_another_film(host, footage, tmp_path, monkeypatch):
     monkeypatch.setattr(host, "VideoFromFile", TrimmedVideo)
     video = TrimmedVideo(str(footage))
