@@ -6,6 +6,8 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .limits import DURATION_DEFAULT
+
 if TYPE_CHECKING:
     from .profiles import Profile
     from .request import VideoInference
@@ -15,12 +17,14 @@ def price(request: VideoInference, profile: Profile, reference_seconds: float | 
     """USD for all results of the request; None if nobody can know.
 
     A film led by a reference video lasts as long as that video, and its price is on no page: with the video's
-    `reference_seconds` the answer is an estimate after Kling's own list, without them None.
+    `reference_seconds` the answer is an estimate after Kling's own list, without them None. Where a duration is sent as
+    well, the longer of the two counts: nobody says which is billed.
     """
     if request.motion_control:
         if profile.motion_control_price is None or reference_seconds is None:
             return None
-        return profile.motion_control_price * math.ceil(reference_seconds) * request.number_results
+        sent = 0 if request.duration == DURATION_DEFAULT else request.duration
+        return profile.motion_control_price * max(math.ceil(reference_seconds), sent) * request.number_results
     rate = profile.price_with_sound if request.kling.sound else profile.price
     return rate * request.duration * request.number_results
 

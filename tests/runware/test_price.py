@@ -54,6 +54,15 @@ def test_a_film_led_by_a_clip_is_estimated_by_the_clips_begun_seconds():
 
 
 @pytest.mark.parametrize(
+    ("duration", "seconds", "expected"), [(15, 3.0, "1.890"), (3, 9.2, "1.260"), (5, 3.0, "0.378")]
+)
+def test_where_a_duration_is_sent_beside_a_clip_the_longer_of_the_two_counts(duration, seconds, expected):
+    """Nobody says which is billed, and neither max_cost nor a day's budget may be passed. 5 s are not sent."""
+    led = inference(inputs=LED, duration=duration)
+    assert price(led, PROFILE, reference_seconds=seconds) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
     ("amount", "text"),
     [
         (Decimal("0.42"), "$0.42"),
