@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import filecmp
 import json
+import re
 import sys
 import time
 from datetime import datetime
@@ -38,6 +39,8 @@ PROMPT_SHOWN = 48
 LOOK = 0.2
 """Seconds between two looks at a purchase that is being collected."""
 PRUNE_DAYS = 30.0
+UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What commands a terminal, or turns the writing round: a prompt can come from anybody's workflow."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -310,6 +313,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _say(text: str) -> None:
+    text = UNSEEN.sub(lambda letter: f"\\u{ord(letter[0]):04x}", text)  # as JSON writes it
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
 

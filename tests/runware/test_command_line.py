@@ -129,6 +129,18 @@ def test_the_list_can_be_shortened_and_read_by_a_program(journal, command):
     assert [row["task_uuid"] for row in rows] == [UUID.format(number) for number in (1, 2, 3, 4)]
 
 
+def test_a_prompt_commands_no_terminal(journal, command):
+    """It may come from anybody's workflow."""
+    prompt = "a \x1b]0;title\x07fox\x7f \x9b2J\u202e\u2066 \U0001f98a in snow"
+    record = put(journal, 1, request={"positivePrompt": prompt})
+    listed, shown = command("list"), command("show", record.task_uuid)
+    dumped = command("list", "--json")
+    for done in (listed, shown, dumped):
+        assert not set(done.stdout) & set("\x1b\x07\x7f\x9b\u202e\u2066")
+        assert "\U0001f98a in snow" in done.stdout
+    assert json.loads(shown.stdout)["request"] == json.loads(dumped.stdout)["request"] == {"positivePrompt": prompt}
+
+
 def test_one_purchase_is_shown_as_it_is_recorded(journal, state, command):
     put(journal, 1, film=b"film")
     shown = json.loads(command("show", UUID.format(1)).stdout)
