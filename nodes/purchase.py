@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from . import beside, host
 from .runware import settings, tell
-from .runware.errors import NOT_BILLED, KlingError, MissingKeyError, TaskTimeout
+from .runware.errors import BILLING_UNKNOWN, NOT_BILLED, KlingError, MissingKeyError, TaskTimeout
+from .runware.order import ANOTHER_RUN
 from .runware.pace import HISTORY_NEEDED, usual
 from .runware.wire import REHEARSAL_KEY, WIRE, Account, is_here
 
@@ -157,6 +158,8 @@ async def _cancelled(ticket: Ticket) -> str:
     if not ticket.buys:
         return "cancelled; collecting it again is free."
     left = await _left(ticket)
+    if left == "given up" and ticket.status.words == ANOTHER_RUN:
+        return "cancelled; another run may have bought this film: run again to collect it."
     if left == "given up":
         return f"cancelled before anything was sent. {NOT_BILLED}"
     if left == "shared":
@@ -166,9 +169,10 @@ async def _cancelled(ticket: Ticket) -> str:
 
 async def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
     sent = not ticket.buys or await _left(ticket) != "given up"
+    unsent = BILLING_UNKNOWN if ticket.status.words == ANOTHER_RUN else NOT_BILLED
     return TaskTimeout(
         f"The film was not ready after {minutes:g} minutes{' (timeout_minutes)' if ticket.buys else ''}.",
-        billing="It is billed when it is ready; it is still being waited for." if sent else NOT_BILLED,
+        billing="It is billed when it is ready; it is still being waited for." if sent else unsent,
         task_uuid=ticket.status.task_uuid or None,
         next_step=tell.COLLECT if sent else "Run again.",
     )

@@ -15,7 +15,10 @@ from kling.nodes.runware.files import Disk
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.order import Status
 from kling.nodes.runware.record import Film, Record, State
+from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.wire import REHEARSAL_KEY, Account, Wire
+
+from world.orders import KINDS, order
 
 UUID = "236ba4b9-e789-4ff4-8fa9-7ca57ab56210"
 
@@ -138,6 +141,21 @@ def test_cancel_says_what_becomes_of_the_money(comfy, ticket, line):
         asyncio.run(purchase.attend(ticket, node_id="1", minutes=1))
     assert line in comfy.lines[-1]
     assert ticket.released
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_what_another_process_may_have_bought_is_never_called_not_billed(comfy, tmp_path, monkeypatch, cancel):
+    """Two ComfyUIs share a state folder, and the other one is at it."""
+    monkeypatch.setattr(Disk, "lock", lambda *_: False)
+    ticket = purchase.WIRE.buy(Account(tmp_path, "a-key", Settings()), order(KINDS[0], "a-key", 1))
+    while ticket.status.words == Status().words:
+        time.sleep(0.01)
+    comfy.cancel = cancel
+    with pytest.raises(Interrupted if cancel else KlingError) as error:
+        asyncio.run(purchase.attend(ticket, node_id="1", minutes=0))
+    told = comfy.lines[-1] if cancel else str(error.value)
+    assert "Not billed" not in told
+    assert ("another run may have bought this film" if cancel else "not known whether this was billed") in told
 
 
 def test_a_collected_film_that_is_late_is_never_called_not_billed():

@@ -102,6 +102,10 @@ class Order:
         return identity.intent(self.canonical, self.take)
 
 
+ANOTHER_RUN = "another run is waiting for the same purchase"
+"""Words for a wait that tells nothing of the money: the other run, of another process, may have bought it."""
+
+
 @dataclass
 class Status:
     """Where a purchase stands, for the node's line; written by the purchase, read by anyone."""

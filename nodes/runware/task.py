@@ -20,7 +20,7 @@ from .client import Client, Late, Uncertain, within
 from .errors import KlingError, NotSent, StorageError
 from .journal import Journal, lock_place
 from .limits import RESULTS_MAX
-from .order import Order, Status, Timing
+from .order import ANOTHER_RUN, Order, Status, Timing
 from .record import ENDED_BADLY, NEVER_BILLED, TAKEN, UNSENT, Film, Record, State
 from .verdict import PASSING, REFUSALS, Sighting, key_refused, look
 
@@ -205,7 +205,7 @@ class Purchase:
         loop = asyncio.get_running_loop()
         began = loop.time()
         while not self.journal.lock(place):
-            self.status.words = "another run is waiting for the same purchase"
+            self.status.words = ANOTHER_RUN
             if loop.time() - began > self.timing.watch:
                 raise tell.still_running(self.status.task_uuid or None)
             await asyncio.sleep(self.timing.lock_pause)
