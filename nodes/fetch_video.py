@@ -15,7 +15,7 @@ from comfy_api.latest import InputImpl, io, ui
 from . import beside, graph, host
 from .compat import known
 from .labels import label
-from .runware.errors import InputError, KlingError, not_connectable
+from .runware.errors import InputError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
 from .runware.places import check_output, filename_prefix
 from .sockets import KlingTask
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 NODE = "KlingFetchVideo"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
 WAIT_MINUTES = 45
-SAFE = "What was paid for is safe in ComfyUI's user/__kling folder."
 CHOICE = ("skip_first_frames", "select_every_nth", "frame_load_cap")
 LARGEST_NUMBER = 2_147_483_647
 UNLINKED = object()
@@ -87,6 +86,8 @@ class KlingFetchVideo(io.ComfyNode):
 
         Spends nothing. Every output is a list with one item per result. Raises KlingError.
         """
+        from .purchase import SAFE
+
         try:
             return await _fetch(task, widgets, cls.hidden)
         except InputError as error:
@@ -105,13 +106,8 @@ async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: An
     account = await purchase.account_of(task_uuid, rehearsal=task.rehearsal if task else None)
     ticket = WIRE.collect(account, task_uuid)
     record = await purchase.attend(ticket, node_id=node_id, minutes=WAIT_MINUTES)
-    try:
-        with _stop_with_the_node() as stopped:
-            results = await beside.run(_results, account, record, wanted, metadata=_metadata(hidden), cancelled=stopped)
-    except KlingError as error:
-        error.billing = error.billing or SAFE
-        error.task_uuid = task_uuid
-        raise
+    with purchase.paid(task_uuid, node), _stop_with_the_node() as stopped:
+        results = await beside.run(_results, account, record, wanted, metadata=_metadata(hidden), cancelled=stopped)
     host.status(node_id, "\n".join(str(result.path.name) for result in results))
     purchase.announce(node_id, task_uuid)
     previews = [ui.SavedResult(each.path.name, each.subfolder, io.FolderType.output) for each in results]

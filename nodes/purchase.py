@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,9 +13,11 @@ from .runware import settings, tell
 from .runware.errors import BILLING_UNKNOWN, NOT_BILLED, KlingError, MissingKeyError, TaskTimeout
 from .runware.order import ANOTHER_RUN
 from .runware.pace import HISTORY_NEEDED, usual
+from .runware.response import plain
 from .runware.wire import REHEARSAL_KEY, WIRE, Account, is_here
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .runware.order import Status
@@ -28,6 +31,7 @@ FIRST_TICK = 0.002
 DECISION_SECONDS = 0.5
 """For the answer whether a purchase was given up; a disk that is waited for can keep it back."""
 LINE_SECONDS = 1.0
+SAFE = "What was paid for is safe in ComfyUI's user/__kling folder."
 REHEARSAL_IS_FREE = "A rehearsal costs nothing."
 UNKNOWN_USUAL = (60.0, 240.0)
 """Seconds; what others report for this model, until this machine has a history of its own."""
@@ -117,6 +121,25 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float, cost: s
     finally:
         ticket.release()
         announce(node_id, ticket.status.task_uuid)
+
+
+@contextlib.contextmanager
+def paid(task_uuid: str, node: str) -> Iterator[None]:
+    """Let no error pass that does not say where the film is that is paid for: too little memory, say, while it loads."""
+    try:
+        yield
+    except KlingError as error:
+        error.billing = error.billing or SAFE
+        error.task_uuid = task_uuid
+        raise
+    except Exception as error:
+        words = " ".join(part for part in (type(error).__name__, plain(str(error))) if part)
+        raise KlingError(
+            f"{node}: the film could not be loaded into the graph ({words}).",
+            billing=SAFE,
+            task_uuid=task_uuid,
+            next_step="Load fewer frames (frame_load_cap, select_every_nth), or set load_frames to 'none'.",
+        ) from error
 
 
 def announce(node_id: str | None, task_uuid: str) -> None:

@@ -176,3 +176,23 @@ def test_a_rehearsal_whose_film_was_deleted_is_forgotten_and_made_anew(tmp_path)
     film.unlink()
     wire._forget_lost(journal, UUID)
     assert journal.get(UUID) is None
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("not enough memory: 4 GB"), TypeError("frames")])
+def test_whatever_keeps_a_film_from_the_graph_is_told_with_where_it_is(error):
+    with pytest.raises(KlingError) as caught, purchase.paid(UUID, "KlingFetchVideo"):
+        raise error
+    assert type(error).__name__ in str(caught.value)
+    assert {UUID, purchase.SAFE} <= {caught.value.task_uuid, caught.value.billing}
+    assert caught.value.__cause__ is error
+
+
+def test_an_error_that_says_what_was_billed_keeps_its_words():
+    with pytest.raises(StorageError) as caught, purchase.paid(UUID, "KlingFetchVideo"):
+        raise StorageError("The disk is full.", billing="Billed $0.42.")
+    assert (caught.value.billing, caught.value.task_uuid) == ("Billed $0.42.", UUID)
+
+
+def test_cancel_passes_as_it_is():
+    with pytest.raises(Interrupted), purchase.paid(UUID, "KlingFetchVideo"):
+        raise Interrupted
