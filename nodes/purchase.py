@@ -125,7 +125,7 @@ async def attend(ticket: Ticket, *, node_id: str | None, minutes: float, cost: s
 
 @contextlib.contextmanager
 def paid(task_uuid: str, node: str) -> Iterator[None]:
-    """Let no error pass that does not say where the film is that is paid for: too little memory, say, while it loads."""
+    """Let no error pass that does not say where the paid film is: too little memory, say, while it loads."""
     try:
         yield
     except KlingError as error:
