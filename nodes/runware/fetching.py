@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .verdict import Sighting
 
 GONE = "resultGone"
-EARLY_PAUSE_MOST = 60.0
+EARLY_PAUSE, EARLY_PAUSE_MOST = 2.0, 60.0
 """Seconds between two early tries at a film; the pause doubles with each: a file that is no film is loaded whole."""
 
 
@@ -33,20 +33,20 @@ class Early:
     def __init__(self, purchase: Purchase) -> None:
         self._purchase = purchase
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._tries: dict[str, tuple[int, float]] = {}
-        """How many tries there were at each film, and when the last one began, by the loop's clock."""
+        self._tries: dict[str, tuple[float, float]] = {}
+        """The pause after the last try at each film, and when that began, by the loop's clock."""
 
     def go_on(self) -> None:
         """Begin with what is new, and after a while once more with what failed."""
         now = asyncio.get_running_loop().time()
         for film in self._purchase.record.films:
             name, task = film.video_uuid, self._tasks.get(film.video_uuid)
-            tries, began = self._tries.get(name, (0, now))
-            if task is not None and not (_has_failed(task) and now - began >= min(2.0**tries, EARLY_PAUSE_MOST)):
+            pause, began = self._tries.get(name, (EARLY_PAUSE / 2, now))
+            if task is not None and not (_has_failed(task) and now - began >= pause):
                 continue
             if film.file is None:
                 self._tasks[name] = asyncio.ensure_future(_fetch_film(self._purchase, film))
-                self._tries[name] = tries + 1, now
+                self._tries[name] = min(2 * pause, EARLY_PAUSE_MOST), now
 
     def under_way(self) -> dict[str, asyncio.Task[None]]:
         """Give what has not arrived yet, by the name of its film."""

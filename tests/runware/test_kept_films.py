@@ -450,6 +450,28 @@ def test_a_film_that_cannot_be_had_is_tried_ever_more_seldom_while_others_are_ma
     assert 5 <= here.asked("download") <= 40
 
 
+class DownSoon(Told):
+    """Shows the first of two results after a minute, and is down from then on."""
+
+    def said(self, job, now):
+        if now - job.at > 90.0:
+            raise Refusal("serviceUnavailable", "Down.", status=503)
+        return Answer([job._success(job.films[0], now), pending(job)]) if now - job.at > 60.0 else None
+
+
+def test_a_film_that_cannot_be_had_for_a_day_is_tried_until_the_waiting_ends():
+    """After a thousand tries the next pause was too large a number, and a bare OverflowError ended the waiting."""
+    here = story(kind=DownSoon, latency=1_800.0)
+    here.simulator.films.__class__ = ClosedForADay
+    assert here.buy(Kind(results=2), patience=25 * HOUR).end == "TaskTimeout"
+    assert here.asked("download") > 1_200
+
+
+class ClosedForADay(Films):
+    async def download(self, request, fault, now):  # noqa: ARG002
+        return Reply(404)
+
+
 def test_a_film_that_was_damaged_here_is_not_taken_for_one_without_a_record():
     here = Story(retention=2 * HOUR)
     assert given(here.buy()) == 1
