@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import attempts, doubt, fetching, sending, tell, waiting
-from .client import Client, Late, Uncertain, within
+from .client import Client, Late, Uncertain, longest_way, within
 from .errors import KlingError, NotSent, StorageError
 from .journal import Journal, lock_place
 from .limits import RESULTS_MAX
@@ -241,10 +241,12 @@ class Purchase:
         """Write down that the service has it, and what proved it."""
         record = self.record
         record.evidence = evidence
-        ages = self.ages(record.last_sent_at)
-        # Where our send did not arrive, or its render would have ended, another machine may have made it just now.
-        is_ours = record.maybe_sent and ages and min(ages) < self.timing.settle
-        record.accepted_at = record.last_sent_at if is_ours else self.journal.clock()
+        now, ages = self.journal.clock(), self.ages(record.last_sent_at)
+        # Where our send did not arrive, or its render would have ended, another machine may have made it just now; and
+        # what answers a send begins after its upload. What is seen later began when its last byte can have arrived.
+        is_ours = record.state is State.HELD and record.maybe_sent and ages and min(ages) < self.timing.settle
+        arrived = (record.last_sent_at or now) + longest_way(record.body_size)
+        record.accepted_at = min(arrived, now) if is_ours else now
         record.maybe_sent = False
         record.move(State.ACCEPTED)
         self.journal.put(record)

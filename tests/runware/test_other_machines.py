@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 import pytest
+from kling.nodes.runware import client
 from kling.nodes.runware.client import Uncertain
 from kling.nodes.runware.response import read
 from kling.nodes.runware.simulator import Fault, Faults
@@ -319,4 +320,25 @@ def test_what_another_machine_bought_is_not_taken_to_be_as_old_as_a_send_whose_r
     assert here.buy(patience=30.0).end == "left"
     here.process = left
     assert here.buy().end == "film"
+    assert here.billed == 1
+
+
+@pytest.mark.parametrize("whose", ["ours", "ours, and the answer is lost", "another's"])
+def test_what_a_slow_upload_ends_with_is_not_taken_to_be_as_old_as_the_upload(whose, monkeypatch):
+    """The hour was counted from the first byte, and the film was called expired while it was being made."""
+    monkeypatch.setattr(client, "SLOWEST_UPLOAD", 0.1)
+    here = told(AcknowledgedAlone, *[("videoInference", "lost_after")] * ("lost" in whose), latency=1_200.0)
+    left, submit = here.process, here.process.client.submit
+
+    async def slowly(*given, **how):
+        await asyncio.sleep(3_000.0)
+        return await submit(*given, **how)
+
+    left.client.submit = slowly
+    if whose == "another's":
+        elsewhere(here)
+        assert here.run(left.buy(here.order(), 2_900.0)).end == "left"
+        assert here.buy(patience=50.0).end == "left"
+        here.process = left
+    assert here.buy(patience=9_000.0).end == "film"
     assert here.billed == 1
