@@ -100,6 +100,8 @@ async def fetch(purchase: Purchase) -> None:
         record.failures.append({"code": GONE, "message": _gone(film)})
         record.films.remove(film)
         record.gone.append(film)
+    if len(record.films) + len(record.gone) >= record.number_results:  # what had not been shown came meanwhile
+        record.failures = [each for each in record.failures if each.get("code") == GONE]
     record.move(State.COMMITTED)
     purchase.journal.put(record)
     if not record.gone:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from kling.nodes.runware import download
+from kling.nodes.runware.afterwards import is_open
 from kling.nodes.runware.errors import StorageError
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.record import State
@@ -169,6 +170,20 @@ def test_a_result_that_never_comes_does_not_withhold_the_others_once_it_could_ha
     here.simulator.service.__class__ = Told
     assert given(here.buy(THREE)) == 3
     assert here.sends == 1
+
+
+def test_a_result_that_is_shown_while_a_damaged_film_is_fetched_again_is_no_longer_told_as_never_shown():
+    """All three films were here; yet the third was told as never shown, its cost as unknown, and it was looked for."""
+    here = told(ThirdIsMissing)
+    assert here.buy(THREE, patience=1_800.0).end == "left"
+    here.wait(2 * HOUR)
+    assert given(here.buy(THREE)) == 2
+    here.volume.drop(here.volume.below("films")[0])
+    here.simulator.service.__class__ = Told
+    outcome = here.buy(THREE)
+    assert given(outcome) == 3
+    assert outcome.record.failures == []
+    assert not is_open(outcome.record)
 
 
 class ThirdIsLate(TwoOfThree):
