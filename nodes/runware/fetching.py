@@ -91,7 +91,7 @@ async def fetch(purchase: Purchase) -> None:
     record.films, record.gone = [*record.films, *record.gone], []
     record.failures = [each for each in record.failures if each.get("code") != GONE]
     missing, stuck = await _fetch_all(purchase)
-    if stuck is not None and (len(missing) == len(record.films) or not _is_overdue(purchase)):
+    if stuck is not None and (len(missing) == len(record.films) or not is_overdue(purchase)):
         raise stuck
     record.stuck_since = None
     if len(missing) == len(record.films):
@@ -171,7 +171,7 @@ def _over(purchase: Purchase) -> KlingError:
     return tell.ended(record)
 
 
-def _is_overdue(purchase: Purchase) -> bool:
+def is_overdue(purchase: Purchase) -> bool:
     """Whether running again has been worth a try for long enough; it begins with the first time."""
     record, now = purchase.record, purchase.journal.clock()
     if record.stuck_since is None or record.stuck_since > now:  # the clock was ahead then

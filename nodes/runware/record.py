@@ -126,7 +126,7 @@ class Record(BaseModel):
     """What proved that the service has it."""
     finished_at: float | None = None
     stuck_since: float | None = None
-    """When a film could not be fetched for the first time since the last success."""
+    """When a film could not be fetched, or asked about, for the first time since the last success."""
     films: list[Film] = Field(default_factory=list)
     gone: list[Film] = Field(default_factory=list)
     """Results that could not be fetched when the others were; asked for again by every later run."""

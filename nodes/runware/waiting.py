@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import tell
 from .errors import KlingError, ServiceError
+from .fetching import is_overdue
 from .limits import RESULTS_MAX
 from .pace import HISTORY_NEEDED, next_wait
 from .record import UNSEEN, State
@@ -55,15 +56,20 @@ async def wait(purchase: Purchase) -> None:
 async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> None:
     """Ask once; what is shown is recorded, and the waiting ends when nothing more can come.
 
-    Where the key or the account is refused for good, the films that are here by then are given after the hour.
+    Where the key or the account is refused for good, the films that are here by then are given after the hour; not at
+    the first word of it, for another key may be set by mistake, or credits be added.
     """
+    record = purchase.record
     try:
-        sighting = await purchase.ask(purchase.record.task_uuid)
-    except ServiceError:
-        if not (purchase.record.films and _is_past_its_hour(purchase)):
+        sighting = await purchase.ask(record.task_uuid)
+    except ServiceError as error:
+        if not (is_overdue(purchase) and record.films and _is_past_its_hour(purchase)):
             raise
-        _close_short(purchase)
+        _close_short(purchase, why=error.what)
         return
+    if record.stuck_since is not None and sighting is not None and sighting.is_clear:
+        record.stuck_since = None
+        purchase.journal.put(record)
     watch.note(sighting)
     if sighting is None:
         return
@@ -207,14 +213,15 @@ async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
         _close_short(purchase)
 
 
-def _close_short(purchase: Purchase, failures: Sequence[Failure] = ()) -> None:
+def _close_short(purchase: Purchase, failures: Sequence[Failure] = (), *, why: str = "") -> None:
     """End the waiting with the results there are, and say why others failed; what was never shown may be billed."""
     record = purchase.record
     record.failures = _reasons(failures) if len(record.films) < record.number_results else []
     unseen = record.number_results - len(record.films) - len(record.gone)
     if unseen > 0:
         words = f"{unseen} of {record.number_results} results were never shown by the service"
-        record.failures.append({"code": UNSEEN, "message": words})
+        because = f" ({why[:MESSAGE_KEPT].rstrip('.')})" if why else ""
+        record.failures.append({"code": UNSEEN, "message": words + because})
     record.move(State.RESULT)
     purchase.journal.put(record)
 

@@ -439,8 +439,33 @@ def test_an_account_that_is_refused_for_good_before_all_is_made_gives_what_is_he
     )
     assert "Runware refused the" in str(here.buy(THREE).error)
     here.wait(HOUR)
-    assert given(here.buy(THREE)) == 1
+    outcome = here.buy(THREE)
+    assert given(outcome) == 1
+    assert "never shown by the service (Runware refused the" in str(outcome.record.failures)
     here.simulator.faults = type(here.simulator.faults)()
+    assert given(here.buy(THREE)) == 3
+    assert here.sends == 1
+
+
+class OneForADay(Told):
+    """Shows the first of three results at once, and the others as being made, for a day."""
+
+    def said(self, job, now):
+        return Answer([job._success(job.films[0], now), *[pending(job)] * 2]) if now - job.at < 24 * HOUR else None
+
+
+def test_an_account_that_is_refused_for_a_moment_withholds_nothing_that_is_still_to_come():
+    """A wrong key gave one film of three and called the others never shown; ComfyUI kept that and asked no more."""
+    here = told(OneForADay)
+    assert here.buy(THREE, patience=100.0).end == "left"
+    for _ in range(2):
+        here.restart()
+        here.wait(9 * HOUR)
+        here.script(("getResponse", {"kind": "status", "status": 401}))
+        assert here.buy(THREE).end == "AuthenticationError"
+        assert here.buy(THREE, patience=100.0).end == "left"
+    here.restart()
+    here.wait(9 * HOUR)
     assert given(here.buy(THREE)) == 3
     assert here.sends == 1
 
