@@ -219,7 +219,7 @@ def _close_short(purchase: Purchase, failures: Sequence[Failure] = (), *, why: s
     record.failures = _reasons(failures) if len(record.films) < record.number_results else []
     unseen = record.number_results - len(record.films) - len(record.gone)
     if unseen > 0:
-        words = f"{unseen} of {record.number_results} results were never shown by the service"
+        words = f"the service never showed a film of {unseen} of {record.number_results} results"
         because = f" ({why[:MESSAGE_KEPT].rstrip('.')})" if why else ""
         record.failures.append({"code": UNSEEN, "message": words + because})
     record.move(State.RESULT)

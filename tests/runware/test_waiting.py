@@ -364,6 +364,7 @@ def test_why_a_result_failed_is_told_though_another_was_never_shown():
     record = here.buy(THREE, patience=9_000.0).record
     assert len(record.films) == 1
     assert [each["code"] for each in record.failures] == ["timeoutProvider", "resultUnseen"]
+    assert "never showed a film of 2 of 3 results" in record.failures[1]["message"]  # the failed one was shown
     assert tell.billed(record) == "Billed at least $0.42."
 
 
