@@ -40,7 +40,10 @@ class CameTrue(Exception):
 
 
 class Answers:
-    """What `ask` showed of some attempts; an answer older than `age` seconds is asked for again when it is wanted."""
+    """What `ask` showed of some attempts; what is older than `age` seconds is asked for again when it is wanted.
+
+    An answer is as old as its question: it can be long on its way.
+    """
 
     def __init__(self, ask: Ask, age: float) -> None:
         self._ask, self._age = ask, age
@@ -50,13 +53,13 @@ class Answers:
     async def __call__(self, task_uuid: str) -> Sighting:
         """Give the answer about one attempt; raises what `ask` raises."""
         if task_uuid not in self._known or self._now() - self._known[task_uuid][0] > self._age:
-            sighting = await self._ask(task_uuid)
-            self._known[task_uuid] = self._now(), sighting
+            asked = self._now()
+            self._known[task_uuid] = asked, await self._ask(task_uuid)
         return self._known[task_uuid][1]
 
     @property
     def oldest(self) -> float:
-        """When the oldest of the answers came, by the loop's clock."""
+        """When the oldest of the answers was asked for, by the loop's clock."""
         return min(at for at, _ in self._known.values())
 
     @property

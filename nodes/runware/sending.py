@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MESSAGE_KEPT = 200
 """Characters of the service's words that a record keeps."""
-LOOKS = 3
-"""So often the short look is repeated that comes after a long one."""
+LOOKS = 5
+"""So often at most a short look comes after a long one: on a line where all is slow the purchase goes on."""
 THERE_ALREADY = "it was there already"
 """Evidence of a purchase that the service showed before it was sent from here."""
 WITHOUT_A_LOOK = frozenset({"quota"})
@@ -56,23 +56,29 @@ async def exists(purchase: Purchase) -> bool:
     """Ask for free whether this purchase, or another attempt at it, is known (lost journal, other machine); accept it.
 
     After a look that took long comes a short one, for which a slow archive is not waited for: another machine may have
-    bought meanwhile what was asked about first. What grew old even then is asked for again, and on a line where all is
-    slow the purchase goes on. May raise CameTrue.
+    bought meanwhile what was asked about first. What grew old even then is asked for again. May raise CameTrue.
     """
     loop, task_uuid = asyncio.get_running_loop(), purchase.record.task_uuid
     began = loop.time()
     await attempts.check_others(purchase)
     archived = await purchase.archived_or_unclear(task_uuid)
     known = archived.is_taken or (await purchase.ask_or_stop(task_uuid)).proves
-    answers = attempts.Answers(purchase.seen_at_once, purchase.timing.look)
-    for _ in range(LOOKS):
-        if known or loop.time() - began <= purchase.timing.look:
-            break
-        known = await _is_shown(purchase, answers)
-        began = answers.oldest
+    if not known and loop.time() - began > purchase.timing.look:
+        known = await _shortly(purchase)
     if known:
         purchase.accept(THERE_ALREADY)
     return known
+
+
+async def _shortly(purchase: Purchase) -> bool:
+    """Take short looks until all that they showed is young. May raise CameTrue."""
+    answers = attempts.Answers(purchase.seen_at_once, purchase.timing.fresh - purchase.timing.look)
+    for _ in range(LOOKS):
+        if await _is_shown(purchase, answers):
+            return True
+        if answers.are_young:
+            break
+    return False
 
 
 async def _is_shown(purchase: Purchase, ask: attempts.Ask) -> bool:

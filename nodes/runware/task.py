@@ -266,11 +266,22 @@ class Purchase:
         return sighting
 
     async def ask_or_stop(self, task_uuid: str) -> Sighting:
-        """Ask before anything is spent; without a clear answer nothing is."""
-        sighting = await _patiently(self.ask, task_uuid)
+        """Ask before anything is spent; without a clear answer nothing is.
+
+        An answer is as old as its question: it can be long on its way.
+        """
+        now = asyncio.get_running_loop().time
+        asked = now()
+
+        async def ask(task_uuid: str) -> Sighting | None:
+            nonlocal asked
+            asked = now()
+            return await self.ask(task_uuid)
+
+        sighting = await _patiently(ask, task_uuid)
         if sighting is None or not (sighting.proves or sighting.denies):
             raise tell.unreachable("the service gave no clear answer", self.status.task_uuid or task_uuid)
-        self._clean_at = asyncio.get_running_loop().time()
+        self._clean_at = asked
         return sighting
 
     async def archived_or_unclear(self, task_uuid: str) -> Sighting:

@@ -7,7 +7,9 @@ from functools import partial
 
 import pytest
 from kling.nodes.runware import client
+from kling.nodes.runware.attempts import Answers
 from kling.nodes.runware.client import Uncertain
+from kling.nodes.runware.order import Timing
 from kling.nodes.runware.response import read
 from kling.nodes.runware.simulator import Fault, Faults
 from kling.nodes.runware.simulator.service import Answer, Service
@@ -132,6 +134,27 @@ def test_what_grew_old_is_asked_for_again_whatever_else_hangs(bought_at):
     assert here.run(at_once(*both)) == ["film", "film"]
     assert hung
     assert here.billed == 1
+
+
+def test_an_answer_that_was_long_on_its_way_is_as_old_as_its_question():
+    """Harsh seed 975439: its body came in for 26 s, and it was taken for young when it was whole."""
+    here = story()
+    purchase, ask = here.process.purchase(here.order()), here.process.client.ask
+
+    async def slowly(task_uuid, *others):
+        answer = await ask(task_uuid, *others)
+        await asyncio.sleep(slowly.seconds)
+        return answer
+
+    async def looks(seconds):
+        slowly.seconds = seconds
+        answers = Answers(purchase.ask_or_stop, Timing.fresh)
+        await answers(here.order().uuid(0))
+        return answers.are_young, purchase.just_asked
+
+    here.process.client.ask = slowly
+    assert here.run(looks(1.0)) == (True, True)
+    assert here.run(looks(26.0)) == (False, False)
 
 
 @pytest.mark.parametrize("times", [1, 99], ids=["once", "always"])

@@ -57,9 +57,10 @@ class _Network(httpx.AsyncBaseTransport):
         world, asks = self._process.world, b'"getResponse"' in request.content[:120]
         if b'"videoInference"' in request.content[:120]:
             world.check_sending(self._process, request.content)
+        asked_at = world.loop.time()
         reply = await self._inner.handle_async_request(request)
         if asks and reply.status_code == httpx.codes.OK:
-            world.note_answer(self._process, request.content)
+            world.note_answer(self._process, request.content, asked_at)
         self._process.step("reply")
         return reply
 

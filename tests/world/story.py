@@ -51,7 +51,7 @@ class Story:
         """Keep what was sent."""
         self.posts.append(body.decode())
 
-    def note_answer(self, process: Process, body: bytes) -> None:
+    def note_answer(self, process: Process, body: bytes, asked_at: float) -> None:
         """Nobody counts them."""
 
     # What happens in it

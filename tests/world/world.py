@@ -117,7 +117,7 @@ class World:
         self.sends: dict[str, list[Sent]] = {}
         """When each task's bytes left, and from which machine."""
         self.answers: dict[str, list[tuple[float, Volume]]] = {}
-        """When each task's state was told, and to which machine."""
+        """When each task's state was asked for and then told, and to which machine."""
 
     # Its parts
 
@@ -288,10 +288,10 @@ class World:
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
 
-    def note_answer(self, process: Process, body: bytes) -> None:
-        """Remember who was told when of a task."""
+    def note_answer(self, process: Process, body: bytes, asked_at: float) -> None:
+        """Remember who was told of a task, and of when; the answer may have been long on its way."""
         for task in json.loads(body):
-            self.answers.setdefault(task["taskUUID"], []).append((self.loop.time(), process.volume))
+            self.answers.setdefault(task["taskUUID"], []).append((asked_at, process.volume))
 
     def _check_end(self, outcome: Outcome, spent: float, patience: float) -> None:
         if spent > patience + 1.0:
