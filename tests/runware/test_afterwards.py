@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from kling.nodes.runware.afterwards import PAUSES, collect_later, is_open
+from kling.nodes.runware.errors import StorageError, TaskFailed
+from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.exchange import Reply
 from kling.nodes.runware.simulator.films import NAME, Films
@@ -112,6 +114,38 @@ def test_a_failure_that_was_told_to_who_collected_it_is_not_told_again():
     assert here.collect(here.order().uuid(0)).end == "TaskFailed"
     here.buy()
     assert here.sends == 2
+
+
+def test_a_failure_that_everybody_has_left_is_not_taken_for_told():
+    here = failed_alone()
+    purchase = here.process.purchase(None)
+    purchase.unattended = True
+    with pytest.raises(TaskFailed):
+        here.run(purchase.collect(here.order().uuid(0)))
+    assert here.buy().end == "TaskFailed"
+    assert here.sends == 1
+
+
+def test_a_failure_is_told_though_it_cannot_be_written_down_that_it_was(monkeypatch):
+    here = failed_alone()
+
+    def full(*_):
+        raise StorageError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "put", full)
+        assert here.buy().end == "TaskFailed"
+    assert here.buy().end == "TaskFailed"
+    assert here.sends == 1
+
+
+def test_a_failure_that_nobody_was_told_of_is_none_any_more_when_it_became_a_film():
+    here = failed_alone()
+    task_uuid = here.order().uuid(0)
+    here.simulator.service.jobs[task_uuid][0].fate = None
+    assert given(here.collect(task_uuid)) == 1
+    assert given(here.buy()) == 1
+    assert here.sends == 1
 
 
 @pytest.mark.parametrize("place", [None, 2], ids=["all", "one of three"])

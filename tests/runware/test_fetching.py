@@ -53,8 +53,10 @@ def test_no_address_is_kept_when_the_film_that_was_gone_is_here_again():
     kept = here.path(here.order(THREE).uuid(0), "urls")
     assert kept in here.volume.names
     here.volume.put(path, data)
+    asked = len(here.simulator.requests)
     assert given(here.buy(THREE)) == 3
     assert kept not in here.volume.names
+    assert len(here.simulator.requests) == asked  # all are here: nobody has to be asked
 
 
 def test_a_film_that_cannot_be_read_is_told_and_not_taken_for_gone(monkeypatch):

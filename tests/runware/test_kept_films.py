@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from dataclasses import replace
 
@@ -184,6 +185,19 @@ def test_a_result_that_is_shown_while_a_damaged_film_is_fetched_again_is_no_long
     assert given(outcome) == 3
     assert outcome.record.failures == []
     assert not is_open(outcome.record)
+
+
+def test_a_result_that_is_shown_then_and_cannot_be_fetched_is_told_as_that_alone():
+    here = told(ThirdIsMissing)
+    assert here.buy(THREE, patience=1_800.0).end == "left"
+    here.wait(2 * HOUR)
+    assert given(here.buy(THREE)) == 2
+    here.volume.drop(here.volume.below("films")[0])
+    here.simulator.service.__class__ = Told
+    here.simulator.films.__class__ = ThirdIsClosed
+    outcome = here.buy(THREE)
+    assert given(outcome) == 2
+    assert [each["code"] for each in outcome.record.failures] == ["resultGone"]
 
 
 class ThirdIsLate(TwoOfThree):
@@ -510,6 +524,63 @@ def test_a_film_that_cannot_be_had_for_a_day_is_tried_until_the_waiting_ends():
 class ClosedForADay(Films):
     async def download(self, request, fault, now):  # noqa: ARG002
         return Reply(404)
+
+
+class Pondering(EarlyFilms):
+    async def download(self, request, fault, now):
+        await asyncio.sleep(0.5)
+        return await super().download(request, fault, now)
+
+
+def test_an_end_leaves_no_download_behind_and_a_new_beginning_fetches_early_again():
+    """Whoever is next may be at the same film, and an error that nobody asks for is told on the terminal."""
+    here, said = story(kind=FirstIsEarly, latency=600.0), []
+    here.simulator.films.__class__ = Pondering
+    here.loop.set_exception_handler(lambda _, context: said.append(context))
+    purchase = here.process.purchase(here.order(Kind(results=2)))
+
+    async def run_until(seconds):
+        task = asyncio.ensure_future(purchase.run())
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.wait({task})
+        await asyncio.sleep(0.1)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert purchase.early.under_way() == {}
+
+    here.script(("download", {"kind": "hang"}), ("download", "404"))
+    here.run(run_until(70.0))
+    here.run(run_until(1.0))
+    assert (here.asked("download"), len(here.films())) == (2, 0)
+    here.run(run_until(10.0))
+    assert len(here.films()) == 1
+    gc.collect()
+    assert said == []
+
+
+def test_a_film_that_was_lost_while_another_was_made_is_fetched_again():
+    here = told(SecondLater, latency=600.0)
+    assert here.buy(Kind(results=2), patience=595.0).end == "left"
+    (path,) = here.volume.below("films")
+    here.volume.drop(path)
+    assert given(here.buy(Kind(results=2))) == len(here.films()) == 2
+
+
+@pytest.mark.parametrize("shown", [1, 0], ids=["a film", "nothing"])
+def test_an_account_that_is_refused_ends_no_waiting_within_the_hour_nor_without_a_film(shown):
+    here = told(OneForADay if shown else MadeForEver)
+    assert here.buy(THREE, patience=100.0).end == "left"
+    for _ in range(2):
+        here.restart()
+        here.wait(700.0 if shown else 2 * HOUR)
+        here.script(("getResponse", {"kind": "status", "status": 401}))
+        assert here.buy(THREE).end == "AuthenticationError"
+    assert here.record(here.order(THREE).uuid(0)).state is State.ACCEPTED
+
+
+class MadeForEver(Told):
+    def said(self, job, now):  # noqa: ARG002
+        return Answer([pending(job)])
 
 
 def test_a_film_that_was_damaged_here_is_not_taken_for_one_without_a_record():

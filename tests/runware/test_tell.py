@@ -41,6 +41,9 @@ ENDS = {
 
 def test_what_another_key_bought_is_called_paid_only_where_a_film_of_it_was_seen():
     assert "It was paid for with that key." in str(tell.other_key(record(State.RESULT, costs=(0.42,))))
+    gone = record(State.RESULT, costs=(0.42,))
+    gone.films, gone.gone = [], gone.films
+    assert "It was paid for with that key." in str(tell.other_key(gone))
     for state in (State.ACCEPTED, State.EXPIRED):  # the render may have failed
         assert "It may have been paid for with that key." in str(tell.other_key(record(state)))
 

@@ -110,6 +110,12 @@ def test_a_film_without_status_counts_and_one_without_address_is_pending(word):
     assert (seen.pending, [each.video_uuid for each in seen.unaddressed]) == (1, ["b7"])
 
 
+def test_an_acknowledgement_is_no_film_that_lacks_its_address():
+    """The archive, or a state that backs away, shows it while the film is made: nothing is finished by that."""
+    seen = look(answer({"data": [ACK]}), UUID)
+    assert (seen.pending, seen.unaddressed) == (1, [])
+
+
 def test_an_unknown_status_is_still_running():
     assert look(answer({"data": [row("polishing")]}), UUID).pending == 1
 

@@ -389,3 +389,46 @@ def test_an_archive_that_never_gives_a_clear_answer_does_not_withhold_the_films_
     here.simulator.service.__class__ = Told
     assert given(here.buy(THREE)) == 3
     assert here.sends == 1
+
+
+class ArchiveAway(WithoutArchive):
+    """Shows the others, too, after five hours; its archive is away until then."""
+
+    def said(self, job, now):
+        return super().said(job, now) if now < job.at + 5 * 3_600.0 else None
+
+
+def test_an_archive_that_gives_no_clear_answer_for_a_moment_is_waited_for_the_next_day_too():
+    here = told(ArchiveAway, latency=60.0)
+    assert here.buy(THREE, patience=100.0).end == "left"
+    here.restart()
+    here.wait(5 * 3_600.0 - 1_000.0)
+    assert given(here.buy(THREE)) == 3
+
+
+class OneOfEach(Told):
+    """Shows one film and one failure; the third result is finished without an address, or made for ever."""
+
+    status = "success"
+
+    def said(self, job, now):
+        failed = {"taskUUID": job.task["taskUUID"], "status": "error", "error": {"code": "timeoutProvider"}}
+        return Answer([job._success(job.films[0], now), failed, job._row(self.status)]) if now >= job.ends else None
+
+
+class NoneIsOver(OneOfEach):
+    status = "processing"
+
+
+def test_why_a_result_failed_is_told_though_another_has_no_address():
+    here = told(OneOfEach, latency=60.0)
+    here.simulator.service.archived = lambda *_: False
+    record = here.buy(THREE, patience=9_000.0).record
+    assert len(record.films) == 1
+    assert "timeoutProvider" in [each["code"] for each in record.failures]
+
+
+def test_a_failure_that_is_a_film_by_the_archive_is_not_told_when_the_waiting_is_cut_short():
+    here = told(NoneIsOver, latency=60.0)
+    outcome = here.buy(THREE, patience=9_000.0)
+    assert (given(outcome), outcome.record.failures) == (3, [])

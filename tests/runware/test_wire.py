@@ -14,7 +14,7 @@ from kling.nodes.runware.client import Client
 from kling.nodes.runware.errors import KlingError, StorageError, TaskFailed
 from kling.nodes.runware.journal import Journal, lock_place
 from kling.nodes.runware.order import Timing
-from kling.nodes.runware.record import Record, State
+from kling.nodes.runware.record import UNSEEN, Record, State
 from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.simulator import Faults, Simulator
 from kling.nodes.runware.wire import Account, Wire
@@ -271,6 +271,43 @@ def test_what_is_in_doubt_beside_a_film_that_is_given_is_looked_for_later(stage)
     assert finish(here.buy()).task_uuid == paid.task_uuid
     until(lambda: here.wire._later)
     assert [name for _, name in here.wire._later] == [wanted.uuid(1)]
+
+
+def test_what_is_still_missing_of_films_that_are_given_is_looked_for_later(stage):
+    here = stage()
+    record = finish(here.buy())
+    assert not here.wire._later
+    record.failures = [{"code": UNSEEN, "message": "One result was never shown."}]
+    here.wire.journal(here.account).put(record)
+    finish(here.buy())
+    until(lambda: [name for _, name in here.wire._later] == [record.task_uuid])
+
+
+def test_nobody_collects_beside_a_run_and_only_one_after_it(stage):
+    here = stage(*[("getResponse", None)] * 4, ("getResponse", {"kind": "status", "status": 401}), latency=1.0)
+    with pytest.raises(KlingError):
+        finish(here.buy())
+    task_uuid = order(KINDS[0], KEY).uuid(0)
+    until(lambda: here.wire._later)
+    (first,) = here.wire._later.values()
+    here.wire._loop.call_soon_threadsafe(here.wire._go_on, here.account, task_uuid)
+    until(first.cancelled)
+    (second,) = here.wire._later.values()
+    ticket = here.buy()
+    until(second.cancelled)
+    assert finish(ticket).state is State.COMMITTED
+    assert not here.wire._later
+
+
+def test_a_rehearsal_that_failed_is_not_collected_later(stage):
+    here = stage(("videoInference", {"kind": "status", "status": 402}))
+    rehearsal = Account(here.account.state_folder, KEY, Settings(), rehearsal=True)
+    here.wire._clients[KEY, rehearsal.settings.base_url, True] = Client(KEY, transport=here.simulator.transport)
+    ticket = here.wire.buy(rehearsal, order(KINDS[0], KEY))
+    with pytest.raises(KlingError):
+        finish(ticket)
+    until(lambda: not here.wire._running)
+    assert not here.wire._later
 
 
 def test_a_folder_that_cannot_be_used_is_told_to_who_waits(stage, tmp_path):
