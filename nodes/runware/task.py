@@ -244,7 +244,7 @@ class Purchase:
         now, ages = self.journal.clock(), self.ages(record.last_sent_at)
         # Where our send did not arrive, or its render would have ended, another machine may have made it just now; and
         # what answers a send begins after its upload. What is seen later began when its last byte can have arrived.
-        is_ours = record.state is State.HELD and record.maybe_sent and ages and min(ages) < self.timing.settle
+        is_ours = record.state is State.HELD and ages and min(ages) < self.timing.settle
         arrived = (record.last_sent_at or now) + longest_way(record.body_size)
         record.accepted_at = min(arrived, now) if is_ours else now
         record.maybe_sent = False
