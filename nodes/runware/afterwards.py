@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 
 PAUSES = (30.0, 60.0, 120.0, 300.0, *[600.0] * 140)
 """Seconds before each try: a day in all."""
+LONGEST = 86_400.0
+"""Seconds after which no further try begins: one can itself wait for a day."""
 
 
 async def collect_later(make: Callable[[], Purchase], task_uuid: str) -> None:
     """Collect a purchase as soon as that works; `make` gives what can only collect. Raises nothing a user could use."""
+    now = asyncio.get_running_loop().time
+    began = now()
     for pause in PAUSES:
         await asyncio.sleep(pause)
+        if now() - began > LONGEST:
+            return
         with suppress(KlingError, OSError):
             purchase = make()
             purchase.unattended = True

@@ -120,7 +120,7 @@ class Record(BaseModel):
     first_unsettled_at: float | None = None
     last_sent_at: float | None = None
     last_sent_uptime: float | None = None
-    """The machine's uptime then, by a clock that nobody can set."""
+    """The machine's uptime then, or when the service showed it, by a clock that nobody can set."""
     accepted_at: float | None = None
     evidence: str = ""
     """What proved that the service has it."""

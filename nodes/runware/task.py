@@ -168,7 +168,8 @@ class Purchase:
                     self.journal.put_intent(known.intent, known.task_uuid)
 
     def _revive(self) -> None:
-        self.record.accepted_at = self.record.accepted_at or self.journal.clock()
+        self.record.accepted_at = self.journal.clock()  # it may have been made just now
+        self.record.last_sent_uptime = self.journal.uptime()
         self.record.failures = []
         self.record.evidence = "a later answer"
         self.record.move(State.ACCEPTED)
@@ -247,6 +248,8 @@ class Purchase:
         is_ours = record.state is State.HELD and ages and min(ages) < self.timing.settle
         arrived = (record.last_sent_at or now) + longest_way(record.body_size)
         record.accepted_at = min(arrived, now) if is_ours else now
+        if not is_ours:
+            record.last_sent_uptime = self.journal.uptime()
         record.maybe_sent = False
         record.move(State.ACCEPTED)
         self.journal.put(record)

@@ -87,6 +87,15 @@ def test_it_goes_on_for_a_day_and_no_longer():
     assert 23 * HOUR <= sum(PAUSES) <= 25 * HOUR
 
 
+def test_what_never_ends_is_not_collected_for_weeks():
+    """Each try waits for a day itself."""
+    here = Story(*[("getResponse", None)] * 4, ("getResponse", {"kind": "status", "status": 401}), latency=900 * HOUR)
+    assert "not bought anew" in str(here.buy().error)
+    began = here.loop.time()
+    go_on(here)
+    assert 24 * HOUR < here.loop.time() - began < 50 * HOUR
+
+
 def failed_alone():
     """Tell of a render that failed when nobody was there any more."""
     refused = ("getResponse", {"kind": "status", "status": 401})

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 from kling.nodes.runware import errors
-from kling.nodes.runware.record import State
+from kling.nodes.runware.record import Record, State
 
+from world.clockwork import EPOCH
 from world.orders import Kind
 from world.process import Process
 from world.story import Story
@@ -305,3 +306,14 @@ def test_no_cancellation_is_lost_before_anything_was_sent(script, requests):
                 assert (story.sends, end) == (cancelled[0], "killed")
             times += len(cancelled)
     assert times > 50
+
+
+def test_what_failed_and_is_shown_again_counts_from_now():
+    """It may have been made just now: by the time of the first attempt it was called expired after a minute."""
+    here = Story()
+    purchase = here.process.purchase(here.order())
+    here.wait(7_200.0)
+    task_uuid = here.order().uuid(0)
+    purchase.record = Record(task_uuid=task_uuid, state=State.FAILED, accepted_at=EPOCH, last_sent_uptime=0.0)
+    purchase._revive()
+    assert min(purchase.ages(purchase.record.accepted_at)) == max(purchase.ages(purchase.record.accepted_at)) == 0.0
