@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+PACKETS_A_FRAME = 2
+"""At most: one for each field."""
 LENGTH_TOLERANCE = 1.5
 """Frames: a muxer that counts in milliseconds and one that leaves the last duration out may differ by this."""
 
@@ -35,13 +37,18 @@ class Reel:
     """Frames the file promises. More than there are times: it was cut off."""
 
     @classmethod
-    def read(cls, container: InputContainer, stream: VideoStream) -> Reel:
-        """Read the packets of one track, and decode none."""
+    def read(cls, container: InputContainer, stream: VideoStream, most: int) -> Reel:
+        """Read the packets of one track, and decode none; where it has more than `most` frames, not all of them.
+
+        Packets of a byte each take far more memory than the file.
+        """
         packets, shown = [], []
         for packet, is_shown in shown_packets(container, stream):
             packets.append(packet)
             if is_shown:
                 shown.append(packet.pts)
+            if len(packets) > PACKETS_A_FRAME * most:
+                break
         known = sorted({time for time in shown if time is not None})
         timed = len(known) == len(shown)
         times = known if timed else list(range(len(shown)))

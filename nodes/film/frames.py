@@ -106,9 +106,9 @@ def _read(path: Path, choose: Callable[[int], Sequence[int]], cancelled: Callabl
     with opened(path) as container:
         stream = picture_track(container, path)
         stream.thread_type = "AUTO"
-        reel = Reel.read(container, stream)
+        reel = Reel.read(container, stream, MOST_FRAMES)
         if reel.declared > MOST_FRAMES:
-            raise FilmError(f"{path} has {reel.declared} frames, and at most {MOST_FRAMES} are decoded.")
+            raise FilmError(f"{path} has {reel.declared} frames or more, and at most {MOST_FRAMES} are decoded.")
         chosen = choose(reel.declared)
         if reel.declared > len(reel.times):
             raise _cut_off(path, len(reel.times), reel.declared)

@@ -20,6 +20,7 @@ from kling.nodes.film import (
     read_last_frame,
     select,
 )
+from kling.nodes.film.decode import Reel
 
 LIMITED, FULL = 1, 2
 BT709, BT601 = 1, 6
@@ -162,7 +163,7 @@ def test_frames_after_the_last_wanted_one_are_not_decoded(film_of):
     asked = itertools.count()
     read_frames(path, frame_load_cap=1)
     with info.opened(path) as container:
-        reel = frames.Reel.read(container, info.picture_track(container, path))
+        reel = Reel.read(container, info.picture_track(container, path), most=40)
         decoded = list(reel._decoded({reel.times[0]}, lambda: next(asked) < 0))
     assert len(decoded) == 1
 
@@ -235,8 +236,18 @@ def test_a_container_without_a_limit_leaves_the_systems_memory(tmp_path, monkeyp
 
 def test_too_many_frames_are_refused(film_of, monkeypatch):
     monkeypatch.setattr(frames, "MOST_FRAMES", 11)
-    with pytest.raises(FilmError, match="12 frames, and at most 11"):
+    with pytest.raises(FilmError, match="12 frames or more, and at most 11"):
         read_frames(film_of(frames=12))
+
+
+def test_no_more_packets_are_kept_than_frames_could_be_decoded(film_of, monkeypatch):
+    kept = []
+    monkeypatch.setattr(frames, "MOST_FRAMES", 5)
+    read = Reel.read
+    monkeypatch.setattr(Reel, "read", lambda *each: kept.append(read(*each)) or kept[-1])
+    with pytest.raises(FilmError, match="at most 5"):
+        read_frames(film_of(frames=100))
+    assert len(kept[0].packets) == 11
 
 
 def test_cancel_is_obeyed_at_the_next_frame_and_leaves_no_thread(film_of):
