@@ -173,14 +173,20 @@ def test_a_result_that_never_comes_does_not_withhold_the_others_once_it_could_ha
     assert here.sends == 1
 
 
-def test_a_result_that_is_shown_while_a_damaged_film_is_fetched_again_is_no_longer_told_as_never_shown():
-    """All three films were here; yet the third was told as never shown, its cost as unknown, and it was looked for."""
+def one_never_shown_and_one_lost():
+    """Tell of three films of which one is not shown for hours and one is deleted; then the service shows them all."""
     here = told(ThirdIsMissing)
     assert here.buy(THREE, patience=1_800.0).end == "left"
     here.wait(2 * HOUR)
     assert given(here.buy(THREE)) == 2
     here.volume.drop(here.volume.below("films")[0])
     here.simulator.service.__class__ = Told
+    return here
+
+
+def test_a_result_that_is_shown_while_a_damaged_film_is_fetched_again_is_no_longer_told_as_never_shown():
+    """All three films were here; yet the third was told as never shown, its cost as unknown, and it was looked for."""
+    here = one_never_shown_and_one_lost()
     outcome = here.buy(THREE)
     assert given(outcome) == 3
     assert outcome.record.failures == []
@@ -188,12 +194,7 @@ def test_a_result_that_is_shown_while_a_damaged_film_is_fetched_again_is_no_long
 
 
 def test_a_result_that_is_shown_then_and_cannot_be_fetched_is_told_as_that_alone():
-    here = told(ThirdIsMissing)
-    assert here.buy(THREE, patience=1_800.0).end == "left"
-    here.wait(2 * HOUR)
-    assert given(here.buy(THREE)) == 2
-    here.volume.drop(here.volume.below("films")[0])
-    here.simulator.service.__class__ = Told
+    here = one_never_shown_and_one_lost()
     here.simulator.films.__class__ = ThirdIsClosed
     outcome = here.buy(THREE)
     assert given(outcome) == 2

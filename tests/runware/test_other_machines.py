@@ -322,21 +322,15 @@ class AcknowledgedAlone(AcknowledgingService, Told):
         return Answer() if now < job.ends else None
 
 
-def test_what_another_machine_bought_is_not_taken_to_be_as_old_as_a_send_that_did_not_arrive():
+@pytest.mark.parametrize(
+    ("fault", "window", "end"),
+    [("refused", 20.0, "NotSent"), ("lost_before", 0.0, "SubmissionUncertain")],
+    ids=["did not arrive", "would have ended"],
+)
+def test_what_another_machine_bought_is_not_taken_to_be_as_old_as_our_send(fault, window, end):
     """It was called expired after a minute, with the advice to buy it again, while it was still being made."""
-    here = told(AcknowledgedAlone, *[("videoInference", "refused")] * 5, latency=600.0)
-    assert here.buy().end == "NotSent"
-    here.wait(7_200.0)
-    left = elsewhere(here)
-    assert here.buy(patience=30.0).end == "left"
-    here.process = left
-    assert here.buy().end == "film"
-    assert here.billed == 1
-
-
-def test_what_another_machine_bought_is_not_taken_to_be_as_old_as_a_send_whose_render_would_have_ended():
-    here = told(AcknowledgedAlone, *[("videoInference", "lost_before")] * 9, window=0.0, latency=600.0)
-    assert here.buy().end == "SubmissionUncertain"
+    here = told(AcknowledgedAlone, *[("videoInference", fault)] * 9, window=window, latency=600.0)
+    assert here.buy().end == end
     here.simulator.faults = Faults()
     here.wait(7_200.0)
     left = elsewhere(here)
