@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .response import Failure
 
-WHEN_READY = "It is billed when it is ready."
+WHEN_READY = "The film is billed when it is ready."
 COLLECT = "Run again, or give the UUID to KlingFetchVideo: collecting is free."
 
 

@@ -121,7 +121,7 @@ KEY_REFUSED = {
     errors.NOTHING_SENT: [None, State.FAILED, State.EXPIRED],
     errors.NOT_BILLED: [State.INTENT, State.REJECTED],
     errors.BILLING_UNKNOWN: [State.SENDING, State.HELD],
-    "It is billed when it is ready.": [State.ACCEPTED],
+    "The film is billed when it is ready.": [State.ACCEPTED],
     "Billed, by the price list $0.42.": [State.RESULT, State.COMMITTED],
 }
 
@@ -131,7 +131,7 @@ def test_a_refused_key_says_what_it_leaves_of_the_purchase(words, state):
     error = tell.key_refused(Failure("invalidApiKey", "Invalid key."), 401, state and record(state))
     assert error.billing == words
     assert ("collected, not bought anew" in str(error)) == (
-        words in {"It is billed when it is ready.", "Billed, by the price list $0.42."}
+        words in {"The film is billed when it is ready.", "Billed, by the price list $0.42."}
     )
 
 

@@ -72,7 +72,7 @@ def test_a_key_refused_while_polling_is_no_verdict():
     story.simulator.key = "another"
     error = story.buy().error
     assert isinstance(error, errors.AuthenticationError)
-    assert "It is billed when it is ready." in str(error)
+    assert "The film is billed when it is ready." in str(error)
     story.simulator.key = story.key
     assert story.buy().end == "film"
     assert (story.sends, story.billed) == (1, 1)
