@@ -103,7 +103,7 @@ def _note_sent(purchase: Purchase, record: Record) -> None:
 
 async def find(purchase: Purchase, task_uuid: str) -> Record:
     """Look for a purchase that this machine has no record of."""
-    sighting = await purchase.seen(task_uuid)
+    sighting = await purchase.inquiry.seen(task_uuid)
     if not (sighting.successes or sighting.pending):
         raise tell.unknown_task(task_uuid, sighting.failures)
     return _begin(purchase, task_uuid, found=True)
@@ -111,7 +111,7 @@ async def find(purchase: Purchase, task_uuid: str) -> Record:
 
 async def seen_again(purchase: Purchase, record: Record) -> bool:
     """Ask, for free, whether an attempt that ended badly, or was not sent from here, has become a result."""
-    sighting = await purchase.seen(record.task_uuid)
+    sighting = await purchase.inquiry.seen(record.task_uuid)
     return bool(sighting.successes or sighting.pending)
 
 
@@ -124,7 +124,7 @@ async def _arrived_after_all(purchase: Purchase, record: Record) -> bool:
     if purchase.journal.clock() - (record.last_sent_at or 0.0) > timing.settle_latest:
         return False
     with suppress(KlingError, Late):
-        return bool((await within(timing.question, purchase.seen_at_once(record.task_uuid))).successes)
+        return bool((await within(timing.question, purchase.inquiry.seen_at_once(record.task_uuid))).successes)
     return False
 
 
@@ -140,7 +140,7 @@ async def check_others(purchase: Purchase, *, ask: Ask | None = None) -> None:
     others = {name: attempt for attempt, name in enumerate(names) if attempt != own}
     unsent = own if purchase.record.maybe_sent else own + 1  # one in doubt is settled by itself
     others = {**_renamed(purchase, names, unsent), **others}
-    shown = [list(others)[n] for n in await _taken(list(others), ask or purchase.seen)]
+    shown = [list(others)[n] for n in await _taken(list(others), ask or purchase.inquiry.seen)]
     for name in shown:
         names[others[name]] = name
     taken = [others[name] for name in shown]
@@ -165,19 +165,19 @@ async def shown_afar(purchase: Purchase) -> dict[str, int]:
     names, own = _around(purchase, purchase.record, FAR)
     ahead = {names[attempt]: attempt for attempt in range(own + 1 + AHEAD, len(names))}
     afar = {**_renamed(purchase, names, own + 1), **ahead}
-    return {name: afar[name] for name in await purchase.shown_among(list(afar))}
+    return {name: afar[name] for name in await purchase.inquiry.shown_among(list(afar))}
 
 
 async def check_afar(purchase: Purchase, shown: dict[str, int]) -> None:
     """Ask about each that was shown afar by itself. Raises CameTrue."""
-    taken = await _taken(list(shown), purchase.seen)
+    taken = await _taken(list(shown), purchase.inquiry.seen)
     if taken:
         name = list(shown)[taken[0]]
         names, _ = _around(purchase, purchase.record, FAR)
         names[shown[name]] = name
         raise CameTrue(_found(purchase, names, shown[name]))
     if shown:
-        purchase.age_answers()  # those about the attempts nearby have grown old meanwhile
+        purchase.inquiry.age_answers()  # those about the attempts nearby have grown old meanwhile
 
 
 def check_taken(purchase: Purchase) -> None:
@@ -251,7 +251,7 @@ def _rather(purchase: Purchase, record: Record, *, at_last: bool = False) -> Rec
 async def _made_elsewhere(purchase: Purchase, record: Record) -> Record | None:
     """Find a later attempt that another machine has made, or a journal since lost; asking is free."""
     names, own = _around(purchase, record)
-    taken = await _taken(names[own + 1 :], purchase.seen)
+    taken = await _taken(names[own + 1 :], purchase.inquiry.seen)
     return _found(purchase, names, own + 1 + min(taken)) if taken else None
 
 

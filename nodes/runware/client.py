@@ -1,4 +1,4 @@
-"""One HTTP exchange each: submit, ask, details, upload. What an answer means is decided in `task.py`.
+"""One HTTP exchange each: submit, ask, details, upload. What an answer means is decided in `verdict.py`.
 
 Wire: https://runware.ai/docs/platform/authentication, /task-polling, /task-details, /media-storage.
 """

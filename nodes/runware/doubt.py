@@ -95,7 +95,7 @@ async def _is_the_only_attempt(purchase: Purchase) -> bool:
         except (NotSent, Late):
             return False
         if answers.are_young:
-            purchase.age_answers(answers.oldest)
+            purchase.inquiry.age_answers(answers.oldest)
             return True
     return False
 
@@ -103,8 +103,8 @@ async def _is_the_only_attempt(purchase: Purchase) -> bool:
 async def _seen_soon(purchase: Purchase, task_uuid: str) -> Sighting:
     """Ask twice at most, and not for long. Raises Late."""
     with suppress(Late):
-        return await within(purchase.timing.question, purchase.seen_at_once(task_uuid))
-    return await within(purchase.timing.question, purchase.seen_at_once(task_uuid))
+        return await within(purchase.timing.question, purchase.inquiry.seen_at_once(task_uuid))
+    return await within(purchase.timing.question, purchase.inquiry.seen_at_once(task_uuid))
 
 
 async def _wait_for_repeat(purchase: Purchase) -> bool:
@@ -168,12 +168,12 @@ async def _probe(purchase: Purchase, waits: tuple[float, ...]) -> _Seen:
     seen = _Seen()
     for wait in waits:
         await asyncio.sleep(wait)
-        sighting = await purchase.ask(task_uuid)
+        sighting = await purchase.inquiry.ask(task_uuid)
         if sighting is not None and sighting.proves:
             purchase.accept("seen")
             return seen
         seen.clean += sighting is not None and sighting.denies
-    archived = await purchase.archived(task_uuid)
+    archived = await purchase.inquiry.archived(task_uuid)
     if archived is not None and archived.is_taken:
         purchase.accept("seen in the archive")
     seen.archive_clean = archived is not None and (archived.denies or _only_send_refused(purchase, archived))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from . import tell
+from . import results, tell
 from .download import Gone, NotReady, save
 from .errors import DownloadError, KlingError, ServiceError, StorageError
 from .kept import adopted, is_anothers, is_here, not_here
@@ -212,7 +212,7 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
         wait = min(wait * 2, 15.0)
         sighting = await _refresh(purchase)
         if sighting is not None:
-            asked, listed = True, film.video_uuid in purchase.addresses(sighting.successes)
+            asked, listed = True, film.video_uuid in results.addresses(sighting.successes)
     if refused and listed:
         raise tell.not_saved(
             purchase.record,
@@ -226,9 +226,9 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
 
 async def _refresh(purchase: Purchase) -> Sighting | None:
     """Ask for fresh addresses. None when the service gave no clear answer."""
-    sighting = await purchase.witness()
+    sighting = await purchase.inquiry.witness()
     if sighting is not None:
-        purchase.keep(sighting.successes)
+        results.keep(purchase, sighting.successes)
     return sighting if sighting is not None and sighting.is_clear else None
 
 
@@ -279,7 +279,7 @@ async def look_again(purchase: Purchase) -> None:
         record.move(State.RESULT)
         purchase.journal.put(record)
         return
-    sighting = await purchase.witness()
+    sighting = await purchase.inquiry.witness()
     if sighting is None or not sighting.is_clear:
         raise tell.unreachable("whether it still has the film is not known", record.task_uuid)
     found = [
@@ -287,7 +287,7 @@ async def look_again(purchase: Purchase) -> None:
     ]
     if not (sighting.successes or sighting.pending or found):
         raise tell.ended(record) if purchase.has_its_key else tell.other_key(record)
-    purchase.keep(sighting.successes)
+    results.keep(purchase, sighting.successes)
     record.move(State.RESULT if sighting.successes or found else State.ACCEPTED)
     purchase.journal.put(record)
 
@@ -338,10 +338,10 @@ async def _look_for_more(purchase: Purchase) -> None:
 async def _ask_for_more(purchase: Purchase) -> None:
     """Ask the service for what is not here, and try it once."""
     record = purchase.record
-    sighting = await purchase.witness()
+    sighting = await purchase.inquiry.witness()
     rows = [] if sighting is None else sighting.successes
     purchase.urls = {**purchase.journal.urls(record.task_uuid), **purchase.urls}
-    purchase.keep(rows, gone=True)  # with its address: tomorrow the service may no longer name it
+    results.keep(purchase, rows, gone=True)  # with its address: tomorrow the service may no longer name it
     if not record.request:
         record.number_results = max(record.number_results, len(record.films) + len(record.gone))
     gone_before = list(record.gone)

@@ -61,8 +61,8 @@ async def exists(purchase: Purchase) -> bool:
     loop, task_uuid = asyncio.get_running_loop(), purchase.record.task_uuid
     began = loop.time()
     await attempts.check_others(purchase)
-    archived = await purchase.archived_or_unclear(task_uuid)
-    known = archived.is_taken or (await purchase.ask_or_stop(task_uuid)).proves
+    archived = await purchase.inquiry.archived_or_unclear(task_uuid)
+    known = archived.is_taken or (await purchase.inquiry.ask_or_stop(task_uuid)).proves
     if not known and loop.time() - began > purchase.timing.look:
         known = await _shortly(purchase)
     if known:
@@ -72,7 +72,7 @@ async def exists(purchase: Purchase) -> bool:
 
 async def _shortly(purchase: Purchase) -> bool:
     """Take short looks until all that they showed is young. May raise CameTrue."""
-    answers = attempts.Answers(purchase.seen_at_once, purchase.timing.fresh - purchase.timing.look)
+    answers = attempts.Answers(purchase.inquiry.seen_at_once, purchase.timing.fresh - purchase.timing.look)
     for _ in range(LOOKS):
         if await _is_shown(purchase, answers):
             return True
@@ -175,7 +175,7 @@ async def _send_first(purchase: Purchase) -> None:
             raise unanswered or tell.not_sent(purchase.record)
         purchase.status.words = "no clear answer; trying again" if unanswered else "no connection; trying again"
         await asyncio.sleep(wait)
-        purchase.age_answers()
+        purchase.inquiry.age_answers()
 
 
 async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
@@ -228,10 +228,10 @@ async def _last_look(purchase: Purchase) -> None:
 
     Without a clear answer it goes on; the upload itself may be in the answer's way. Raises CameTrue or Shown.
     """
-    if purchase.just_asked:
+    if purchase.inquiry.just_asked:
         return
     with suppress(KlingError):
-        if await _is_shown(purchase, purchase.seen_at_once):
+        if await _is_shown(purchase, purchase.inquiry.seen_at_once):
             raise Shown
 
 
@@ -242,12 +242,12 @@ async def _mark_sending(purchase: Purchase) -> bool:
     after every wait.
     """
     fresh = not purchase.record.maybe_sent
-    if fresh and not purchase.just_asked and await exists(purchase):
+    if fresh and not purchase.inquiry.just_asked and await exists(purchase):
         return False
     if fresh:
         purchase.record.price = purchase.wanted.planned  # prices may have changed since it was recorded
     async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
-        if fresh and not purchase.just_asked and await exists(purchase):  # the lock, or the sum, took long
+        if fresh and not purchase.inquiry.just_asked and await exists(purchase):  # the lock, or the sum, took long
             return False
         if fresh:
             attempts.check_taken(purchase)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from . import tell
+from . import results, tell
 from .errors import KlingError, ServiceError
 from .fetching import is_overdue
 from .limits import RESULTS_MAX
@@ -61,7 +61,7 @@ async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> Non
     """
     record = purchase.record
     try:
-        sighting = await purchase.ask(record.task_uuid)
+        sighting = await purchase.inquiry.ask(record.task_uuid)
     except ServiceError as error:
         if not (is_overdue(purchase) and record.films and _is_past_its_hour(purchase)):
             raise
@@ -73,7 +73,7 @@ async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> Non
     watch.note(sighting)
     if sighting is None:
         return
-    purchase.keep(sighting.successes)
+    results.keep(purchase, sighting.successes)
     early.go_on()
     _count_found(purchase, sighting)
     if _all_known(purchase, sighting, watch):
@@ -126,8 +126,8 @@ async def _close(purchase: Purchase, kind: str, sighting: Sighting) -> None:
     """End the waiting; what failed by the one witness may be a film by the other."""
     record = purchase.record
     if len(record.films) < record.number_results:
-        archived = await purchase.archived(record.task_uuid)
-        purchase.keep([] if archived is None else archived.successes)
+        archived = await purchase.inquiry.archived(record.task_uuid)
+        results.keep(purchase, [] if archived is None else archived.successes)
     failures = sighting.failures if len(record.films) < record.number_results else []
     record.failures = _reasons(failures)
     if not record.films:
@@ -148,7 +148,7 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
     if watch.lasted(watch.unaddressed_since, timing.no_address_patience):
         if not record.films:
             raise tell.no_address(record)
-        purchase.keep(sighting.unaddressed, gone=True)
+        results.keep(purchase, sighting.unaddressed, gone=True)
         _close_short(purchase, sighting.failures)
         return
     lost = watch.lasted(watch.lost_since, timing.lost_patience)
@@ -161,10 +161,10 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
     if not (over or foreign):
         await _close_by_archive(purchase, watch)
         return
-    archived = await purchase.archived(record.task_uuid)
+    archived = await purchase.inquiry.archived(record.task_uuid)
     if archived is None or (archived.pending and min(ages) < timing.settle):
         return
-    purchase.keep(archived.successes)
+    results.keep(purchase, archived.successes)
     if record.films and (over or len(record.films) >= record.number_results):
         _close_short(purchase)
     elif foreign and not archived.successes:
@@ -193,10 +193,10 @@ async def _close_late(purchase: Purchase, watch: Watch, sighting: Sighting) -> N
 
     For a clear word of the archive it is waited as long as a render could take: some accounts may never get one.
     """
-    archived = await purchase.archived(purchase.record.task_uuid)
+    archived = await purchase.inquiry.archived(purchase.record.task_uuid)
     is_clear = archived is not None and archived.is_clear
     if is_clear or watch.lasted(watch.unchanged_since, purchase.timing.settle):
-        purchase.keep([] if archived is None else archived.successes)
+        results.keep(purchase, [] if archived is None else archived.successes)
         _close_short(purchase, sighting.failures)
 
 
@@ -205,10 +205,10 @@ async def _close_by_archive(purchase: Purchase, watch: Watch) -> None:
     if not _knows_its_number(purchase):
         return
     watch.silent_since = None
-    archived = await purchase.archived(purchase.record.task_uuid)
+    archived = await purchase.inquiry.archived(purchase.record.task_uuid)
     if archived is None or len(archived.successes) < purchase.record.number_results:
         return
-    purchase.keep(archived.successes)
+    results.keep(purchase, archived.successes)
     if len(purchase.record.films) >= purchase.record.number_results:  # one may be shown twice
         _close_short(purchase)
 

@@ -27,6 +27,7 @@ TESTS = {
     "verdict": "tests/runware/test_verdict.py tests/runware/test_response.py",
     "journal": "tests/runware/test_journal.py tests/runware/test_ledger.py tests/runware/test_task.py",
     "task": "tests/runware/test_task.py tests/runware/test_task_edges.py",
+    "inquiry": "tests/runware/test_task_edges.py tests/runware/test_other_machines.py",
     "attempts": "tests/runware/test_attempts.py tests/runware/test_task_edges.py tests/runware/test_sending.py",
     "doubt": "tests/runware/test_doubt.py tests/runware/test_task_edges.py",
     "sending": "tests/runware/test_sending.py tests/runware/test_task_edges.py tests/runware/test_task.py",

@@ -10,7 +10,7 @@ from kling.nodes.runware import attempts, client, errors
 from kling.nodes.runware.journal import UUID_PATTERN, lock_place
 from kling.nodes.runware.record import Record, State
 from kling.nodes.runware.response import Row
-from kling.nodes.runware.task import _film_name
+from kling.nodes.runware.results import film_name
 
 from world.cast import given
 from world.disk import Volume
@@ -129,7 +129,7 @@ def test_what_was_in_doubt_is_accepted_as_of_its_send_and_no_longer_maybe_sent()
 
 def test_a_result_is_named_by_its_own_uuid_or_by_one_made_of_what_it_says():
     def name(**fields):
-        return _film_name(Row("task", "videoInference", "success", **fields))
+        return film_name(Row("task", "videoInference", "success", **fields))
 
     uuid = "b7db282d-2943-4f12-992f-77df3ad3ec71"
     assert name(video_uuid=uuid.upper()) == uuid
