@@ -132,7 +132,7 @@ def _results(
     account: Account, record: Record, wanted: dict[str, Any], *, metadata: dict[str, str], cancelled: Callable[[], bool]
 ) -> list[_Result]:
     """Write every film out first, then decode: what is paid lies complete on disk before a frame is touched."""
-    from . import delivery
+    from . import delivery, film
     from .runware.wire import WIRE
 
     placed = delivery.deliver_all(
@@ -142,10 +142,11 @@ def _results(
         metadata=metadata,
         about=lambda each, info: _about(record, each, info, account),
     )
-    _check_together([info for _, info, _ in placed], wanted)
-    return [
-        _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled) for place, info, about in placed
-    ]
+    with film.turn(cancelled):
+        _check_together([info for _, info, _ in placed], wanted)
+        return [
+            _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled) for place, info, about in placed
+        ]
 
 
 def _decode(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .info import FilmError, of_one_size, shown_packets, tagged_seconds
+from .info import Cancelled, of_one_size, shown_packets, tagged_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -68,7 +68,7 @@ class Reel:
         resting = False
         for packet, needed in zip(self.packets, self._needed(wanted), strict=True):
             if cancelled():
-                raise FilmError("Decoding was cancelled.", next_step="The film itself is complete on disk.")
+                raise Cancelled
             if not needed and not resting:
                 # What is still inside has to come out before the decoder starts anew at a later key frame.
                 yield from codec.decode(None)

@@ -39,6 +39,13 @@ class FilmError(KlingError):
     """The film is on disk, and what was asked of it cannot be had. Nothing is lost by it."""
 
 
+class Cancelled(FilmError):
+    """Nobody waits for the frames any more."""
+
+    def __init__(self) -> None:
+        super().__init__("Decoding was cancelled.", next_step="The film itself is complete on disk.")
+
+
 @dataclass(frozen=True)
 class FilmInfo:
     """The picture track and the sound track of one film, as a player shows them."""

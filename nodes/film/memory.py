@@ -1,16 +1,41 @@
-"""Whether frames fit into memory, asked before they are allocated."""
+"""Whether frames fit into memory, asked before they are allocated, by one at a time."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .info import FilmError
+from .info import Cancelled, FilmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 SPARE_BYTES = 256 * 1024 * 1024
 """Left to everything else."""
 
 CONTAINER = Path("/sys/fs/cgroup")
+
+TICK = 0.1
+"""Seconds between two looks at whether who waits was cancelled."""
+
+_turn = threading.Lock()
+
+
+@contextmanager
+def turn(cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Let one at a time ask for free memory and fill it: what others are about to take is still called free.
+
+    Raises FilmError when `cancelled` gives True before it is its turn.
+    """
+    while not _turn.acquire(timeout=TICK):
+        if cancelled():
+            raise Cancelled
+    try:
+        yield
+    finally:
+        _turn.release()
 
 
 def ensure_memory(frames: int, width: int, height: int) -> None:

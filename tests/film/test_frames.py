@@ -19,6 +19,7 @@ from kling.nodes.film import (
     read_frames_and_last,
     read_last_frame,
     select,
+    turn,
 )
 from kling.nodes.film.decode import Reel
 
@@ -216,6 +217,31 @@ def test_frames_that_do_not_fit_are_refused_before_they_are_allocated(film_of, m
     with pytest.raises(FilmError, match=r"12 frames of 128x96 need 0\.0 GB of memory"):
         read_frames(path)
     assert len(read_frames(path, frame_load_cap=11)) == 11
+
+
+def test_one_at_a_time_asks_for_free_memory_and_fills_it():
+    inside, leave, order = threading.Event(), threading.Event(), []
+
+    def first():
+        with turn(lambda: False):
+            inside.set()
+            leave.wait(30)
+            order.append("first")
+
+    def second():
+        with turn(lambda: False):
+            order.append("second")
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert inside.wait(30)
+    threads[1].start()
+    with pytest.raises(FilmError, match="cancelled"), turn(lambda: True):
+        order.append("who was cancelled")
+    leave.set()
+    for thread in threads:
+        thread.join(30)
+    assert order == ["first", "second"]
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
