@@ -10,11 +10,9 @@ from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.exchange import Reply
 from kling.nodes.runware.simulator.films import NAME, Films
 
-from world.cast import THREE, given
+from world.cast import HOUR, THREE, given
 from world.orders import KINDS, Kind
 from world.story import Story
-
-HOUR = 3_600.0
 
 
 def go_on(here, kind=KINDS[0]):

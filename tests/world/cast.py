@@ -14,6 +14,7 @@ from .process import Process
 from .story import Story
 
 THREE = Kind(results=3)
+HOUR = 3_600.0
 REFUSED = {"kind": "status", "status": 402}
 TURNS_THEN_REFUSED = (("job", "turns"), ("videoInference", None), ("videoInference", REFUSED))
 """A failure that will become a film, and a second attempt that is refused."""
@@ -116,3 +117,17 @@ def at_once(*purchases):
         return [each.end for each in await asyncio.gather(*(after(*each) for each in purchases))]
 
     return together()
+
+
+def pending(job):
+    return {"taskType": "videoInference", "taskUUID": job.task["taskUUID"], "status": "processing"}
+
+
+class RefusedEarly(Told):
+    """Shows the first result after a minute, and then refuses the account until a quarter of an hour has passed."""
+
+    def said(self, job, now):
+        since = now - job.at
+        if 62.0 < since < 900.0:
+            raise Refusal("insufficientCredits", "No credits.", status=402)
+        return Answer([job._success(job.films[0], now), *[pending(job)] * 2]) if 60.0 <= since <= 62.0 else None
