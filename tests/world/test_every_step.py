@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from world.disk import MemoryDisk
 from world.orders import Kind
 from world.story import Story
 
@@ -87,15 +88,17 @@ def test_any_download_may_fail(fault):
         assert story.billed == 1
 
 
-@pytest.mark.parametrize("power", [False, True], ids=["killed", "power lost"])
+@pytest.mark.parametrize("end", ["killed", "power lost", "power lost on a share whose folders cannot be synced"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_the_process_may_end_at_any_step(kind, power):
+def test_the_process_may_end_at_any_step(kind, end, monkeypatch):
+    if "share" in end:
+        monkeypatch.setattr(MemoryDisk, "sync_folder", lambda disk, _: disk._do("sync_folder"))  # no name is safe then
     steps = _smooth(kind).process.steps
     for number in range(steps):
         story = Story(dedupe="running")
         story.process.fuse = number
         assert story.buy(kind).end == "killed", number
-        if power:
+        if end != "killed":
             story.volume.crash(story.chance)
         story.wait(20)
         story.restart()
