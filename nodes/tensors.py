@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from . import film
-from .runware.errors import NOT_BILLED, InputError, StorageError
+from .runware.errors import NOTHING_SENT, InputError, StorageError
 from .runware.media import LONGEST_SIDE, MOST_PIXELS, Clip
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _part(folder: Path, suffix: str) -> Iterator[Path]:
     except OSError as error:
         raise StorageError(
             f"What is to be uploaded cannot be written to {folder} ({error.strerror or error}).",
-            billing=NOT_BILLED,
+            billing=NOTHING_SENT,
             next_step="Free space there, or mend the folder's rights.",
         ) from error
     finally:

@@ -112,7 +112,7 @@ def test_a_rehearsal_is_recognised_by_its_uuid_alone(tmp_path):
 def test_a_proxy_that_the_http_library_cannot_use_is_told_without_its_secrets(monkeypatch, proxy):
     monkeypatch.setenv("RUNWARE_API_KEY", "a-key")
     monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(KlingError, match=r"cannot be set up .* Not billed\. Check HTTPS_PROXY") as error:
+    with pytest.raises(KlingError, match=r"cannot be set up .* Nothing was sent now\. Check HTTPS_PROXY") as error:
         asyncio.run(purchase.account(rehearsal=False))
     assert "secret" not in str(error.value)
 

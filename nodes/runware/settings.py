@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .errors import NOT_BILLED, KlingError, MissingKeyError, shorten
+from .errors import NOTHING_SENT, KlingError, MissingKeyError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,10 +85,10 @@ def _key_file(path: Path) -> str:
     try:
         status = path.lstat()
     except OSError:
-        raise MissingKeyError("There is no Runware API key.", billing=NOT_BILLED, next_step=KEY_WAYS) from None
+        raise MissingKeyError("There is no Runware API key.", billing=NOTHING_SENT, next_step=KEY_WAYS) from None
     if not stat.S_ISREG(status.st_mode):
         raise MissingKeyError(
-            "The key file user/__kling/api_key is not a plain file.", billing=NOT_BILLED, next_step=KEY_WAYS
+            "The key file user/__kling/api_key is not a plain file.", billing=NOTHING_SENT, next_step=KEY_WAYS
         )
     if os.name == "posix" and status.st_mode & 0o077:
         logger.warning("The key file user/__kling/api_key can be read by others: chmod 600 it.")
@@ -96,7 +96,7 @@ def _key_file(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError):
         raise MissingKeyError(
-            "The key file user/__kling/api_key cannot be read.", billing=NOT_BILLED, next_step=KEY_WAYS
+            "The key file user/__kling/api_key cannot be read.", billing=NOTHING_SENT, next_step=KEY_WAYS
         ) from None
 
 
@@ -114,7 +114,7 @@ def _checked_key(text: str, source: str) -> str:
     elif not re.fullmatch(r"[\x21-\x7e]+", key):
         wrong = "holds blanks, line breaks or characters that no key has"
     if wrong:
-        raise MissingKeyError(f"The API key in {source} {wrong}.", billing=NOT_BILLED, next_step=KEY_WAYS)
+        raise MissingKeyError(f"The API key in {source} {wrong}.", billing=NOTHING_SENT, next_step=KEY_WAYS)
     return key
 
 
@@ -122,7 +122,7 @@ def _base_url(text: str) -> str:
     if not _is_base_url(text):
         raise KlingError(
             "RUNWARE_BASE_URL must be an https address, or http on this machine (127.0.0.1), without name or query.",
-            billing=NOT_BILLED,
+            billing=NOTHING_SENT,
             next_step=f"Correct it, or unset it for {DEFAULT_BASE_URL}.",
         )
     return text.rstrip("/")
@@ -176,6 +176,6 @@ def _money(environ: Mapping[str, str], name: str) -> Decimal | None:
 def _unusable(name: str, text: str, rule: str) -> KlingError:
     return KlingError(
         f"The environment variable {name} is {shorten(text)}; it must be {rule}.",
-        billing=NOT_BILLED,
+        billing=NOTHING_SENT,
         next_step="Correct it where ComfyUI is started, or unset it.",
     )

@@ -116,6 +116,7 @@ def unknown_task(task_uuid: str, failures: Sequence[Failure]) -> KlingError:
     words = "; ".join(failure.message or failure.code for failure in failures)
     return errors.ResultExpired(
         f"Neither this ComfyUI nor Runware knows a film under this UUID{': ' + words if words else ''}.",
+        billing=NOTHING_SENT,
         task_uuid=task_uuid,
         next_step="Check the UUID and that the API key is the one that bought it; it may also have expired at the "
         "service.",

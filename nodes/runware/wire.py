@@ -18,7 +18,7 @@ from . import tell
 from .afterwards import collect_later, is_open
 from .attempts import FAR
 from .client import Client, hide_from_logs
-from .errors import NOT_BILLED, KlingError
+from .errors import NOTHING_SENT, KlingError
 from .files import Disk
 from .identity import key_fingerprint
 from .journal import Journal, lock_place
@@ -378,7 +378,7 @@ def _connection(account: Account) -> Client:
     except Exception as error:  # noqa: BLE001  whatever the environment makes the HTTP library stumble over
         raise KlingError(
             f"The connection to Runware cannot be set up ({type(error).__name__}).",
-            billing=NOT_BILLED,
+            billing=NOTHING_SENT,
             next_step="Check HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE where ComfyUI is started.",
         ) from None
 

@@ -206,6 +206,7 @@ def test_collecting_needs_the_key_unless_the_films_are_here(journal, state, comm
     refused = command("collect", UUID.format(1))
     assert refused.returncode == 1
     assert "RUNWARE_API_KEY" in refused.stderr
+    assert "Not billed" not in refused.stderr
     film = b"a film that is here"
     record = put(journal, 2, film=film)
     record.films[0].sha256 = hashlib.sha256(film).hexdigest()

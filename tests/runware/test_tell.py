@@ -49,9 +49,10 @@ def test_what_another_key_bought_is_called_paid_only_where_a_film_of_it_was_seen
 
 
 @pytest.mark.parametrize("error", ENDS.values(), ids=ENDS)
-def test_every_end_names_the_task_and_the_next_step_in_few_words(error):
+def test_every_end_names_the_task_the_money_and_the_next_step_in_few_words(error):
     text = str(error)
     assert isinstance(error, errors.KlingError)
+    assert error.billing
     assert UUID in text
     assert error.next_step
     assert len(text) <= 600
