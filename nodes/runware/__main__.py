@@ -5,6 +5,7 @@
     python -m nodes.runware collect <task UUID> [--to]   fetch its films; free, never buys
     python -m nodes.runware prune [--really]             make room without forgetting what was paid
 
+`--folder PATH` before the command names the state folder of another ComfyUI; `--rehearsals` means what cost nothing.
 Nothing here spends. `list` and `show` change nothing and ask nobody; only `collect` needs the network and the key.
 """
 
@@ -14,6 +15,8 @@ import argparse
 import contextlib
 import filecmp
 import json
+import math
+import os
 import re
 import sys
 import time
@@ -77,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     collecting.add_argument("task_uuid", type=_uuid)
     collecting.add_argument("--to", type=Path, metavar="FOLDER", help="copy the films into this folder")
     pruning = add(_prune, "remove old kept films, and records of what was never billed; every paid record stays")
-    pruning.add_argument("--older-than", type=float, default=PRUNE_DAYS, metavar="DAYS", help="(30)")
+    pruning.add_argument("--older-than", type=_days, default=PRUNE_DAYS, metavar="DAYS", help="(30)")
     pruning.add_argument("--really", action="store_true", help="do it; without, only say what would go")
     return parser
 
@@ -88,16 +91,31 @@ def _uuid(text: str) -> str:
     return text.strip().lower()
 
 
+def _days(text: str) -> float:
+    days = float(text)
+    if not (math.isfinite(days) and days >= 0):
+        raise argparse.ArgumentTypeError("a number of days is 0 or more")
+    return days
+
+
 def _journal(given: argparse.Namespace) -> Journal:
     """Open the journal of the state folder. Raises StorageError where there is none."""
-    # <ComfyUI>/custom_nodes/<pack>/nodes/runware/__main__.py; not resolved, as a pack is often linked into its place
-    given.state = given.folder or Path(__file__).absolute().parents[4] / "user" / settings.STATE_FOLDER_NAME
+    given.state = given.folder or _pack().parents[1] / "user" / settings.STATE_FOLDER_NAME
     if not given.state.is_dir():
         raise StorageError(
-            f"There is no folder {given.state}, so nothing was bought from here.",
-            next_step="Name your ComfyUI's user/__kling: --folder PATH.",
+            f"There is no folder {given.state}.",
+            next_step="Name your ComfyUI's user/__kling first: python -m nodes.runware --folder PATH list.",
         )
     return WIRE.journal(_account(given, key=""))
+
+
+def _pack() -> Path:
+    """Give <ComfyUI>/custom_nodes/<pack> by the name it was entered by.
+
+    A pack is often linked into its place, and Python knows the working folder without its links.
+    """
+    real, entered = Path(__file__).absolute().parents[2], Path(os.environ.get("PWD", ""))
+    return entered if entered.is_absolute() and entered.is_dir() and entered.samefile(real) else real
 
 
 def _account(given: argparse.Namespace, *, key: str) -> Account:
@@ -112,7 +130,10 @@ def _list(given: argparse.Namespace, journal: Journal) -> None:
         return
     more = f" ({len(page.records)} shown)" if len(page.records) < page.total else ""
     waiting = f", {page.waiting} still to come" if page.waiting else ""
-    _say(f"{_counted(page.total, 'purchase')}{more}{waiting}. Today {usd(page.today)}, this month {usd(page.month)}.")
+    what, sums = "purchase", f"Today {usd(page.today)}, this month {usd(page.month)}."
+    if given.rehearsals:
+        what, sums = "rehearsal", "They cost nothing; the prices are those of a purchase."
+    _say(f"{_counted(page.total, what)}{more}{waiting}. {sums}")
     if page.unreadable:
         _say(f"{_counted(page.unreadable, 'record')} cannot be read; those purchases can be collected by their UUID.")
 
@@ -143,7 +164,7 @@ def _show(given: argparse.Namespace, journal: Journal) -> None:
     about: dict[str, Any] = record.model_dump(mode="json", exclude_none=True)
     for name, value in about.items():
         about[name] = _moment(value) if name.endswith("_at") and value else value
-    about["billed"] = record.billed
+    about["billed"] = 0.0 if given.rehearsals else record.billed
     about["films_here"] = [
         str(journal.films / film.file) for film in record.films if film.file and (journal.films / film.file).is_file()
     ]
@@ -161,7 +182,8 @@ def _known(journal: Journal, task_uuid: str) -> Record:
     raise StorageError(
         "This ComfyUI has no readable record of that purchase.",
         task_uuid=task_uuid,
-        next_step="If it was bought elsewhere with your key: python -m nodes.runware collect <task UUID>.",
+        next_step="If it was bought elsewhere with your key: python -m nodes.runware collect <task UUID>. "
+        "If it was rehearsed: python -m nodes.runware --rehearsals show <task UUID>.",
     )
 
 

@@ -141,6 +141,18 @@ def test_a_prompt_commands_no_terminal(journal, command):
     assert json.loads(shown.stdout)["request"] == json.loads(dumped.stdout)["request"] == {"positivePrompt": prompt}
 
 
+def test_a_rehearsal_is_told_to_have_cost_nothing(state, command):
+    rehearsals = Journal(state / "rehearsal", clock=time.time)
+    rehearsals.open()
+    put(rehearsals, 1, film=b"film")
+    assert command("list").stdout == "0 purchases. Today $0.00, this month $0.00.\n"
+    listed = command("--rehearsals", "list").stdout.splitlines()
+    assert listed[-1] == "1 rehearsal. They cost nothing; the prices are those of a purchase."
+    assert json.loads(command("--rehearsals", "show", UUID.format(1)).stdout)["billed"] == 0
+    assert "--rehearsals show" in command("show", UUID.format(1)).stderr
+    close(rehearsals)
+
+
 def test_one_purchase_is_shown_as_it_is_recorded(journal, state, command):
     put(journal, 1, film=b"film")
     shown = json.loads(command("show", UUID.format(1)).stdout)
@@ -156,7 +168,7 @@ def test_one_purchase_is_shown_without_a_look_at_another(journal, monkeypatch, c
     read = journal.disk.read
     monkeypatch.setattr(journal.disk, "read", lambda path: touched.append(Path(path).stem) or read(path))
     monkeypatch.setattr(journal.disk, "listing", lambda folder: pytest.fail(f"lists {folder}"))
-    cli._show(argparse.Namespace(task_uuid=UUID.format(2)), journal)
+    cli._show(argparse.Namespace(task_uuid=UUID.format(2), rehearsals=False), journal)
     assert json.loads(capsys.readouterr().out)["task_uuid"] == UUID.format(2)
     assert touched == [UUID.format(2)]
 
@@ -167,7 +179,7 @@ def test_the_list_looks_through_the_folder_once(journal, monkeypatch, capsys):
     looks = []
     listing = journal.disk.listing
     monkeypatch.setattr(journal.disk, "listing", lambda folder: looks.append(folder) or listing(folder))
-    cli._list(argparse.Namespace(most=5, json=False), journal)
+    cli._list(argparse.Namespace(most=5, json=False, rehearsals=False), journal)
     assert "3 purchases. Today" in capsys.readouterr().out
     assert looks == [journal.tasks]
 
@@ -199,6 +211,14 @@ def test_what_is_no_uuid_is_refused(journal, command, text):
     done = command("show", "--", text)
     assert done.returncode == 2
     assert "a task UUID has the form" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["-5", "nan", "inf", "a week"])
+def test_what_is_no_number_of_days_is_refused(journal, command, text):
+    put(journal, 1, days=40, film=b"film")
+    done = command("prune", "--really", f"--older-than={text}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (journal.films / "1.mp4").exists()
 
 
 def test_collecting_needs_the_key_unless_the_films_are_here(journal, state, command, tmp_path):
@@ -392,17 +412,14 @@ def test_a_film_that_cannot_be_removed_is_not_told_as_removed_and_holds_up_no_ot
     assert [path.name for path in journal.films.iterdir()] == ["1.mp4"]
 
 
-def test_the_folder_is_found_from_where_the_pack_is_installed(tmp_path, command):
-    """<ComfyUI>/custom_nodes/<pack>, also when that is a link."""
+def test_the_folder_is_found_from_where_the_pack_is_installed(tmp_path):
+    """<ComfyUI>/custom_nodes/<pack>, also when that is a link: Python sees only where it leads."""
     pack = tmp_path / "custom_nodes" / "kling"
     pack.parent.mkdir()
     pack.symlink_to(PACK, target_is_directory=True)
     journal = Journal(tmp_path / "user" / settings.STATE_FOLDER_NAME, clock=time.time)
     journal.open()
     put(journal, 1)
-    script = (
-        "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('nodes.runware', run_name='__main__')"
-    )
-    words = [sys.executable, "-c", script, str(pack), "list"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    words, environ = [sys.executable, "-m", "nodes.runware", "list"], {**os.environ, "PWD": str(pack)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=pack, env=environ)
     assert UUID.format(1) in done.stdout, done.stderr
