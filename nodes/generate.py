@@ -211,18 +211,19 @@ def _cost(record: Record) -> float:
 def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001
     from .runware.price import usd
 
-    count = f"{len(record.films)} film{'s' if len(record.films) > 1 else ''}"
+    films, ordered = len(record.films), record.number_results
+    count = f"{films} of {ordered} films" if films < ordered else f"{films} film{'s' if films > 1 else ''}"
     if rehearsal:
         would = f"; the purchase would cost {usd(Decimal(record.price))}" if record.price else ""
         return f"rehearsal, {count}, $0.00{would}"
-    told = f", failed: {', '.join(_reasons(record))}" if record.failures else ""
+    told = f"; failed: {'; '.join(_reasons(record))}" if record.failures else ""
     cost = "cost unknown" if record.cost is None else usd(record.cost)
     return f"{count}, {cost}{told}. Task UUID: {record.task_uuid}"
 
 
 def _reasons(record: Record) -> list[str]:
     """Say why results failed, each reason once."""
-    return list(dict.fromkeys(each.get("message") or each.get("code", "") for each in record.failures))
+    return list(dict.fromkeys((each.get("message") or each.get("code", "")).rstrip(".") for each in record.failures))
 
 
 def _sockets() -> list[Any]:

@@ -204,6 +204,6 @@ def test_a_failed_result_among_several_is_said_in_words(comfy, service, key, tak
     graph, film = text_to_video(comfy.object_info, take=take, number_results=2)
     run = comfy.run(graph)
     assert len(info_of(run, film)) == 1
-    (line,) = [text for text in run.texts(film.generate.id) if "1 film" in text]
-    assert "failed: The provider gave up." in line
+    (line,) = [text for text in run.texts(film.generate.id) if "1 of 2 films" in text]
+    assert "; failed: The provider gave up. Task UUID: " in line
     assert "[" not in line
