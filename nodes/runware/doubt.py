@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from .task import Purchase
     from .verdict import Sighting
 
+CHECKING = "checking whether the request arrived"
+
 
 async def resolve(purchase: Purchase) -> None:
     """Find out by free questions whether a send arrived; send the same bytes again only where that is safe."""
     record, timing = purchase.record, purchase.timing
     if record.state is State.SENDING:
         sending.hold(purchase, "the program ended while sending")
-    purchase.status.words = "checking whether the request arrived"
+    purchase.status.words = CHECKING
     if await _wait_for_repeat(purchase):
         await _probe(purchase, timing.quick_probes)
         if record.state is State.HELD and not await _repeat(purchase):
@@ -165,6 +167,7 @@ class _Seen:
 async def _probe(purchase: Purchase, waits: tuple[float, ...]) -> _Seen:
     """Ask a few times, then the archive, whether the service has the task; accept it if it has."""
     task_uuid = purchase.record.task_uuid
+    purchase.status.words = CHECKING  # a copy may have been sent since
     seen = _Seen()
     for wait in waits:
         await asyncio.sleep(wait)

@@ -55,6 +55,19 @@ def test_a_send_that_was_lost_is_repeated_inside_the_window_with_the_same_bytes(
     assert story.posts[0] == story.posts[1]
 
 
+def test_the_questions_after_a_copy_are_not_called_sending():
+    story, said = Story(*[("videoInference", "lost_before")] * 2), []
+    press = partial(story.process.buy, story.order(), 3_000.0)
+
+    async def look():
+        ((purchase, _, _),) = story.process.running.values()
+        said.append(purchase.status.words)
+        return await press()
+
+    story.run(cast.at_once((0.0, press), (20.0, look), (30.0, look)))
+    assert said == ["sending", "checking whether the request arrived"]
+
+
 @pytest.mark.parametrize("fault", LOST_AFTER + LOST_BEFORE)
 def test_with_no_window_a_doubtful_send_is_never_repeated_at_once(fault):
     story = Story(("videoInference", fault), window=0.0, dedupe="none")
