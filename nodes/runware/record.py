@@ -39,7 +39,7 @@ class State(str, Enum):
 MOVES: dict[State, frozenset[State]] = {
     State.INTENT: frozenset({State.SENDING, State.ACCEPTED}),
     State.SENDING: frozenset({State.INTENT, State.HELD, State.ACCEPTED, State.REJECTED}),
-    State.HELD: frozenset({State.SENDING, State.ACCEPTED, State.EXPIRED}),
+    State.HELD: frozenset({State.SENDING, State.ACCEPTED}),
     State.ACCEPTED: frozenset({State.RESULT, State.FAILED, State.EXPIRED}),
     State.RESULT: frozenset({State.COMMITTED, State.EXPIRED}),
     State.COMMITTED: frozenset({State.RESULT}),
