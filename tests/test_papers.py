@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from kling.nodes.runware import errors
 from kling.nodes.runware.profiles import PROFILES
 from PIL import Image
 
@@ -87,6 +88,29 @@ def test_the_messages_that_the_page_of_faults_explains_are_said():
     known = [part for part in parts if len(part) > len("the message")]
     assert len(known) > 20
     assert [part for part in known if part not in said and part != "the message begins"] == []
+
+
+KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.KlingError)}
+TOLD_AS_NOT_SAVED = "download.py"
+"""What goes wrong with a film on its way is told with "Not saved yet." at its end."""
+
+
+def beginnings(path: Path) -> set[str]:
+    """The first words of each error that a module makes, as far as they stand there."""
+    calls = [part for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(part, ast.Call)]
+    made = [call for call in calls if ast.unparse(call.func).removeprefix("errors.") in {*KINDS, "kind"} and call.args]
+    texts = [part for call in made for part in ast.walk(call.args[0]) if isinstance(part, ast.Constant)]
+    words = [text.value.strip(" .:;(").split(" ") for text in texts if isinstance(text.value, str)]
+    return {" ".join(each[:4]) for each in words if len(each) > 3}
+
+
+def test_the_page_of_faults_explains_every_error_of_a_purchase():
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    modules = [*(ROOT / "nodes").glob("*.py"), *(ROOT / "nodes" / "runware").glob("*.py")]
+    elsewhere = {TOLD_AS_NOT_SAVED, "__main__.py"}
+    made = {text for path in modules if path.name not in elsewhere for text in beginnings(path)}
+    assert len(made) > 20
+    assert {text for text in made if text not in page} == set()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=by_name)
