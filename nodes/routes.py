@@ -77,7 +77,7 @@ def purchases(query: dict[str, str]) -> dict[str, Any]:
     rehearsals = query.get("rehearsals") == "1"
     offset = _number(query, "offset", 0)
     page = _ledger(rehearsals=rehearsals).page(offset, _number(query, "limit", PAGE))
-    budget = settings.read().daily_budget
+    budget = None if rehearsals else settings.read().daily_budget
     return {
         "offset": offset,
         "total": page.total,

@@ -65,3 +65,10 @@ def test_the_page_hears_of_records_that_are_in_no_sum(monkeypatch, tmp_path):
     monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(journal))
     answer = routes.purchases({})
     assert (answer["total"], answer["unreadable"]) == (0, 1)
+
+
+def test_beside_rehearsals_no_rest_of_the_budget_is_told(monkeypatch, tmp_path):
+    """Nothing of today's spending is counted there."""
+    monkeypatch.setenv("KLING_DAILY_BUDGET_USD", "20")
+    monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(Journal(tmp_path, clock=lambda: 1_790_000_000.0)))
+    assert [routes.purchases(query)["budget"] for query in ({}, {"rehearsals": "1"})] == ["20", None]
