@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
+    from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -182,10 +183,35 @@ def sound_track(container: InputContainer) -> AudioStream | None:
     return None if track is None or track.codec_context is None else track
 
 
+def packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
+    """Yield the packets of some tracks, as libav reads them: no more bytes than the file has.
+
+    An index can name the same bytes a million times: half a megabyte takes gigabytes then, in memory or as a copy.
+
+    Raises:
+        FilmError: together they are larger than the file.
+    """
+    left = container.size
+    for packet in container.demux(*streams):
+        left -= packet.size
+        if left < 0:
+            raise FilmError(
+                f"{container.name} names the same bytes for many of its pictures or sounds.",
+                next_step="The file was left as it is; another player may show it.",
+            )
+        yield packet
+
+
+def decoded(container: InputContainer, stream: Stream) -> Iterator[Any]:
+    """Yield the frames of a track. Raises FilmError, as `packets` does."""
+    for packet in packets(container, stream):
+        yield from packet.decode()
+
+
 def shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[VideoStream], bool]]:
     """Yield the track's packets in decoding order, each with whether a player shows a frame for it."""
     vp8 = stream.codec_context.name == "vp8"
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         if packet.size:
             # RFC 6386, 9.1: bit 4 of a VP8 frame is show_frame; an alternate reference frame has it clear.
             hidden = vp8 and not memoryview(packet)[0] & 0b10000
@@ -214,7 +240,7 @@ def _track_seconds(container: InputContainer, stream: VideoStream) -> float:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
-    for frame in of_one_size(container.decode(stream), stream):
+    for frame in of_one_size(decoded(container, stream), stream):
         return frame
     raise FilmError(f"{path} has no frame in it.", next_step="The file was left as it is.")
 

@@ -10,7 +10,7 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from .info import FilmError, count_frames, opened, turn
+from .info import FilmError, count_frames, opened, packets, turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def _copy(source: Path, part: Path, container_format: str, metadata: Mapping[str
         if any(stream.codec_context is None for stream in kept):
             raise ValueError("a track is coded in a way this PyAV does not know")  # PyAV 14 would crash on it
         tracks = {stream.index: copy.add_stream_from_template(stream, opaque=True) for stream in kept}
-        for packet in film.demux([film.streams[index] for index in tracks]):
+        for packet in packets(film, *(film.streams[index] for index in tracks)):
             if packet.dts is not None:
                 packet.stream = tracks[packet.stream_index]
                 copy.mux(packet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .info import FilmError, opened, sound_track
+from .info import FilmError, decoded, opened, sound_track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ SILENT_RATE = 44_100
 
 SILENT_CHANNELS = 2
 
-LONGEST_SECONDS = 600
+LONGEST_SECONDS = 300
 """In stereo at 48 kHz. A clip has at most 15; packets of three bytes can announce hours, each of them 1.4 GB here."""
 
 MOST_VALUES = LONGEST_SECONDS * 48_000 * 2
@@ -97,7 +97,7 @@ def _frames(container: InputContainer, stream: AudioStream, changes: FilmError) 
     import av
 
     resampler: av.AudioResampler | None = None
-    for frame in container.decode(stream):
+    for frame in decoded(container, stream):
         wanted = "fltp" if frame.layout.nb_channels <= PLANES_MOST else "flt"
         if frame.format.name == wanted and resampler is None:
             yield frame

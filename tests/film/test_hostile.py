@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import pytest
+from kling.nodes import film
 
 MUTANTS = Path(__file__).with_name("mutants.py")
 MEGABYTES_MOST = 256
@@ -188,6 +189,22 @@ def growing(path, codec, options, *, small=1, side=8_192):
 
 IN_BAND = {"preset": "ultrafast", "g": "1", "bf": "0", "x264-params": "annexb=1:repeat-headers=1"}
 REALTIME = {"deadline": "realtime", "cpu-used": "8", "g": "1", "lag-in-frames": "0"}
+
+
+def one_place(film):
+    """Let the index of a film with sound, whose pictures lie apart, name one place for all of them: a picture of 1 MiB.
+
+    What the first picture lacks to that is a filler, which a decoder passes over.
+    """
+    sizes, places = film.index(b"stsz") + 4, film.index(b"stco") + 4
+    count, first = struct.unpack(">II", film[places + 4 : places + 12])
+    (size,) = struct.unpack(">I", film[sizes + 12 : sizes + 16])
+    picture = film[first : first + size] + struct.pack(">I", 2**20) + b"\x0c" + b"\xff" * (2**20 - 1)
+    table = struct.pack(">I", len(film) + 8) * count
+    film = patched(patched(film, b"stsz", 4, len(picture)), b"stsc", 12, 1)
+    return film[: places + 8] + table + film[places + 8 + len(table) :] + atom(b"free", picture)
+
+
 GROWING = {
     "pictures that grow.mp4": {"codec": "libx264", "options": IN_BAND},
     "pictures that grow a little.mp4": {"codec": "libx264", "options": IN_BAND, "side": 80},
@@ -216,15 +233,26 @@ def test_bombs_are_told_in_a_sentence_and_do_not_go_off(film_of, tmp_path):
     many_channels_of_silence(folder / "eight channels of silence.mp4")
     for name, properties in GROWING.items():
         growing(folder / name, **properties)
+    many = film_of("many.mp4", width=16, height=16, frames=400, rate=40, sound="aac")
+    (folder / "one place for all pictures.mp4").write_bytes(one_place(many.read_bytes()))
     ends, grown = child(folder)
     escaped = {Path(film).name: end for film, end in ends.items() if end.startswith("escaped")}
     assert escaped == {}
     told = {Path(film).stem for film, end in ends.items() if end.startswith("told")}
     assert told >= set(LONG) | {"an hour of silence", "eight channels of silence", "nothing", "a page", "zeros"}
     assert told >= {"a picture of another kind", "a picture of a thousand million pixels"}
+    assert told >= {"one place for all pictures"}
     assert {end for film, end in ends.items() if Path(film).name in GROWING} == {
         f"told: {folder / name} says it is 64x64 pixels, and has pictures of another size. The file was left as it is."
         for name in GROWING
     }
-    assert len(ends) == len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + len(GROWING) + 2
+    assert len(ends) == len(MP4_BOMBS) + len(WEBM_BOMBS) + len(LONG) + len(GROWING) + 3
     assert grown < MEGABYTES_MOST
+
+
+def test_a_copy_is_no_larger_than_its_film(film_of, tmp_path):
+    """The index names one place for all pictures: their copy, with the workflow in it, would be 24 times as large."""
+    path, copy = tmp_path / "bomb.mp4", tmp_path / "copy.mp4"
+    path.write_bytes(one_place(film_of(frames=24, sound="aac").read_bytes()))
+    film.remux(path, copy, {"prompt": "{}"})
+    assert copy.read_bytes() == path.read_bytes()
