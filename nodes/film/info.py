@@ -32,6 +32,9 @@ MARGIN = 128
 MOST_FRAMES = 30 * 60
 """The longest clip the service knows, 30 seconds of reference video, at 60 frames a second."""
 
+DAY = 86_400.0
+"""Seconds. A tag that says a film is longer, or lasts `nan`, says nothing."""
+
 PYAV_THAT_TAKES_ANY_TITLE = 19
 """From this version on it does so by itself, and knows no `metadata_errors`."""
 
@@ -225,12 +228,13 @@ def turn(frame: VideoFrame) -> int:
 
 
 def tagged_seconds(stream: VideoStream) -> float:
-    """Seconds the muxer of a WEBM wrote for this track; 0 if it wrote none."""
+    """Seconds the muxer of a WEBM wrote for this track; 0 if it wrote none that can be meant."""
     hours, minutes, seconds = (stream.metadata.get("DURATION", "") + "::").split(":")[:3]
     try:
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    except ValueError:
+        length = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except (ValueError, OverflowError):
         return 0.0
+    return length if 0 < length < DAY else 0.0
 
 
 def _track_seconds(container: InputContainer, stream: VideoStream) -> float:

@@ -41,7 +41,7 @@ def read_audio(path: Path, *, silent_seconds: float) -> tuple[NDArray[np.float32
     """Decode the first sound track to [channels, samples], -1..1, and its rate in Hz.
 
     A film without sound, or with sound that no decoder here can read, gives `silent_seconds` of silence in stereo,
-    so that a graph wired for sound runs either way.
+    so that a graph wired for sound runs either way; of a film that claims to be absurdly long, no more than of sound.
 
     Raises:
         FilmError: the file cannot be read, or its sound is absurdly long.
@@ -54,7 +54,8 @@ def read_audio(path: Path, *, silent_seconds: float) -> tuple[NDArray[np.float32
         if not parts or stream is None:
             if container.streams.audio:
                 _log.warning("The sound of %s cannot be decoded by this PyAV; it is taken as silent.", path)
-            return np.zeros((SILENT_CHANNELS, round(silent_seconds * SILENT_RATE)), np.float32), SILENT_RATE
+            silent_samples = round(min(silent_seconds, LONGEST_SECONDS) * SILENT_RATE)
+            return np.zeros((SILENT_CHANNELS, silent_samples), np.float32), SILENT_RATE
         samples: NDArray[np.float32] = np.concatenate(parts, axis=1).astype(np.float32, copy=False)
         return samples[:, : samples.shape[1] - _padding(stream, samples.shape[1])], int(stream.rate)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from kling.nodes.film import FilmError, info, probe
+from kling.nodes.film import FilmError, info, probe, read_frames
 
 
 def test_a_film_tells_its_size_rate_and_length(film_of):
@@ -96,3 +96,12 @@ def test_a_film_that_has_not_changed_is_not_read_again(film_of, monkeypatch):
     assert asked == []
     film_of("other.mp4", frames=5).replace(path)
     assert probe(path).frame_count == 5
+
+
+@pytest.mark.parametrize("tag", ["00:00:nan", "00:00:inf", "00:00:1e308", "99:00:00", "-9:00:00", "9" * 18])
+def test_a_length_that_cannot_be_meant_is_as_good_as_none(film_of, tag):
+    path = film_of("film.webm", codec="libvpx")
+    path.write_bytes(path.read_bytes().replace(b"00:00:00.500000000", tag.encode().ljust(18, b"\0")))
+    found = probe(path)
+    assert found.seconds == 0.5
+    assert len(read_frames(path)) == 12

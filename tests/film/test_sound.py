@@ -50,6 +50,11 @@ def test_a_film_without_sound_gives_silence_of_its_length(film_of):
     assert not samples.any()
 
 
+def test_of_a_film_that_claims_to_last_for_days_no_days_of_silence_are_made(film_of):
+    samples, rate = read_audio(film_of(), silent_seconds=200_000.0)
+    assert samples.shape == (2, 300 * rate)
+
+
 @pytest.mark.parametrize(
     ("codec", "form", "layout", "channels"),
     [
