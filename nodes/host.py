@@ -50,9 +50,14 @@ def wanted_outputs() -> frozenset[str] | None:
 
 
 def status(node_id: str | None, text: str) -> None:
-    """Show a line on the node: to the page that queued the prompt, and to others that have its workflow open."""
+    """Show a line on the node: to the page that queued the prompt, and to others that have its workflow open.
+
+    ComfyUI's page reads it as HTML, and the service's own words can be in it: a bracket that opens a tag is shown as
+    one that looks like it.
+    """
     server = _server()
     if server is not None and node_id and text:
+        text = text.replace("<", "\u2039")
         server.send_progress_text(text, node_id, server.client_id)
         send("kling.status", {"prompt_id": execution()[0], "node": node_id, "text": text})
 

@@ -1,5 +1,9 @@
 """What goes wrong, as the page tells it."""
 
+from kling.nodes.runware.simulator.faults import Faults
+
+from page.stage import new_take
+
 
 def close_dialogs(stage):
     for _ in range(3):
@@ -31,6 +35,22 @@ def test_a_refused_input_marks_its_node(stage):
         stage.page.get_by_text("2 to 2500").first.wait_for()
     close_dialogs(stage)
     forget_refusals(stage)
+
+
+def test_what_the_service_says_is_shown_and_never_obeyed(stage, key, served):
+    """The page reads a node's line as HTML."""
+    words = f"Not made: <img src=x onerror='window.obeyed = true'{' ' * 250}> sorry."
+    served.simulator.faults = Faults().then([("job", {"kind": "partial", "count": 1, "text": words})])
+    stage.example("text to video")
+    for name, value in {"duration": 3, "take": new_take(), "mode": "generate", "number_results": 2}.items():
+        stage.set("KlingGenerate", name, value)
+    stage.look()
+    stage.run()
+    stage.wait_for_film()
+    stage.wait_for_words("KlingGenerate", "Not made: ")
+    stage.wait_until_idle()
+    stage.shoot("words-of-the-service")
+    assert not stage.evaluate("return window.obeyed")
 
 
 def forget_refusals(stage):

@@ -1,0 +1,14 @@
+"""What the pack says to ComfyUI, without one."""
+
+from types import SimpleNamespace
+
+from kling.nodes import host
+
+
+def test_no_line_on_a_node_opens_a_tag(monkeypatch):
+    said = []
+    server = SimpleNamespace(client_id="page", send_progress_text=lambda text, *_: said.append(text))
+    monkeypatch.setattr(host, "_server", lambda: server)
+    monkeypatch.setattr(host, "execution", lambda: ("", ""))
+    host.status("1", "1 film, failed: <img src=x onerror=alert(1); and 3 < 5 > 2")
+    assert said == ["1 film, failed: \u2039img src=x onerror=alert(1); and 3 \u2039 5 > 2"]
