@@ -29,7 +29,9 @@ ROWS_MOST = 1_000
 """Rows, and errors, that are read of one answer: far more than any purchase has."""
 MOST_USD = 1_000_000_000
 """An amount that is not below this was never paid."""
-TAG = re.compile(r"<[^>]{0,200}>")
+READ_CHARACTERS = 4_096
+"""Of a foreign text: more than is ever shown, and looked through in no time. An answer's can have eight million."""
+TAG = re.compile(r"<[a-zA-Z/!?][^<>]*>")
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,30}://)([^\s\"']+)", re.IGNORECASE)
 WORD = re.compile(r"[^\s\"']+")
 SECRET_WORDS = ("signature", "token", "secret", "credential", "apikey", "api_key")
@@ -135,7 +137,10 @@ def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
         tree = json.loads(body)
     except (ValueError, RecursionError):
         return Answer(
-            status, readable=False, retry_after=retry_after, excerpt=plain(body[:400].decode("utf-8", "replace"))
+            status,
+            readable=False,
+            retry_after=retry_after,
+            excerpt=plain(body[: 4 * READ_CHARACTERS + 4].decode("utf-8", "replace")),  # too long where it was cut
         )
     if not isinstance(tree, dict):
         return Answer(status, readable=False, retry_after=retry_after, excerpt=plain(str(tree)))
@@ -190,7 +195,9 @@ def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
 
     An address can hold a secret anywhere: in its user, its path or its query.
     """
-    text = TAG.sub(" ", text).replace("\\/", "/")
+    if len(text) > READ_CHARACTERS:  # the last word could be half an address, up to its password
+        text = " ".join([*text[:READ_CHARACTERS].split()[:-1], "..."])
+    text = TAG.sub(" ", text.replace("\\/", "/"))
     text = ADDRESS.sub(_host_alone, text)
     text = WORD.sub(_unsigned, text)
     text = BEARER.sub("Bearer ...", text)

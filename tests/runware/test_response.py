@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -123,6 +124,9 @@ def test_moderation_is_seen_in_the_words_of_a_general_code():
     ("text", "shown"),
     [
         ("<b>bold</b> text", "bold text"),
+        (f"a <img src=x onerror=alert(1){' ' * 300}> tag, however long", "a tag, however long"),
+        (r"<\/script>an end<!-- of it -->", "an end"),
+        ("3 < 4 and 5 > 4", "3 < 4 and 5 > 4"),
         ("see https://x.io/a.mp4?X-Signature=secret now", "see https://x.io/... now"),
         ("at HTTPS://ada:secret@x.io:8443/services/secret;sig=secret.", "at HTTPS://x.io:8443/..."),
         ("at wss://x.io, or 'https://x.io'", "at wss://x.io, or 'https://x.io'"),
@@ -147,6 +151,24 @@ def test_foreign_text_is_made_fit_to_show(text, shown):
     made = response.plain(text)
     assert len(made) <= response.MESSAGE_CHARACTERS
     assert shown is None or made == shown
+
+
+@pytest.mark.parametrize("text", ["<", "a", "<a", "a@", "https://a ", "bearer ", "\x1b", "?=", "\ud800"], ids=repr)
+def test_a_text_of_millions_of_characters_is_looked_through_in_no_time(text):
+    """It holds up every thread of the process; a page's worth of brackets took ten seconds."""
+    began = time.process_time()
+    assert len(response.plain(text * 2**22)) <= response.MESSAGE_CHARACTERS
+    assert time.process_time() - began < 0.5
+
+
+def test_of_an_address_that_is_cut_by_where_reading_ends_nothing_is_shown():
+    secret = "https://ada:secret-word@proxy.example/"
+    for length in range(response.READ_CHARACTERS - len(secret), response.READ_CHARACTERS):
+        text = f"<{'p' * (length - 4)}> {secret}{' more' * 9_999}"
+        assert "secret" not in response.plain(text)
+        assert "secret" not in response.read(502, text.encode()).excerpt
+    page = f"<body {'x' * 170}><p {'x' * 180}>{secret}"
+    assert response.read(502, page.encode()).excerpt == "https://proxy.example/..."
 
 
 anything = st.recursive(
