@@ -60,8 +60,11 @@ SECRET_LOGGERS = (
 )  # fmt: skip
 """They print URLs, whose queries can be signatures."""
 
-UNFOLLOWABLE = (httpx.InvalidURL, UnicodeError)
-"""What httpx makes of a redirect to an address that it cannot take, though none is followed; or of such an address."""
+UNREADABLE = (httpx.InvalidURL, ValueError)
+"""What httpx makes of a redirect to an address that it cannot take, though none is followed; or of such an address.
+
+And h11 before 0.15 of a length of more digits than Python makes a number of.
+"""
 
 T = TypeVar("T")
 
@@ -245,7 +248,7 @@ class Client:
             httpx.UnsupportedProtocol,
         ) as error:
             raise NotSent(_reason(error), billing="Not billed.") from None
-        except (httpx.HTTPError, httpx.StreamError, *UNFOLLOWABLE, Late) as error:
+        except (httpx.HTTPError, httpx.StreamError, *UNREADABLE, Late) as error:
             raise Uncertain(_reason(error)) from None
         if len(self._key) >= KEY_QUOTED:
             body = body.replace(self._key.encode(), b"[the API key]")

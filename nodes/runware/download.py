@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from .client import UNFOLLOWABLE
+from .client import UNREADABLE
 from .container import container_fault, container_of
 from .errors import DownloadError, StorageError
 from .settings import is_loopback
@@ -137,7 +137,7 @@ class _Attempt:
             before = self.size
             try:
                 await self._exchange()
-            except (NotReady, httpx.HTTPError, httpx.StreamError, *UNFOLLOWABLE) as error:
+            except (NotReady, httpx.HTTPError, httpx.StreamError, *UNREADABLE) as error:
                 left -= not (self.etag and self.size - before >= PROGRESS)
                 if not left:
                     raise NotReady(str(error) if isinstance(error, NotReady) else type(error).__name__) from None
@@ -300,7 +300,7 @@ def _length(values: list[str]) -> int | None:
 
 
 def _content_range(text: str) -> tuple[int, int] | tuple[None, None]:
-    match: Any = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", text.strip(), re.ASCII)
+    match: Any = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", text.strip(), re.ASCII)
     if not match or int(match[2]) != int(match[3]) - 1:
         return None, None
     return int(match[1]), int(match[3])

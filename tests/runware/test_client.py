@@ -192,6 +192,7 @@ FAULTS = {
     "closed": (httpx.RemoteProtocolError("Server disconnected"), Uncertain),
     "our own fault in the protocol": (httpx.LocalProtocolError("Too little data"), Uncertain),
     "close failed": (httpx.CloseError(""), Uncertain),
+    "a length of too many digits": (ValueError("Exceeds the limit for integer string conversion"), Uncertain),
 }
 
 
