@@ -16,6 +16,7 @@ import logging
 import re
 import time
 import uuid
+from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
@@ -77,6 +78,13 @@ class Uncertain(Exception):
     """The request may have arrived, and no whole answer came back."""
 
 
+class NoCookies(CookieJar):
+    """Keeps none: no request carries one, and a service that sets new ones with every answer could fill the memory."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Leave an answer's cookies alone."""
+
+
 class Client:
     """The service, for one API key. Belongs to the event loop it is first used on.
 
@@ -104,7 +112,13 @@ class Client:
         keep = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=30.0)
         fresh = httpx.Limits(max_keepalive_connections=0)
         verify = httpx.create_ssl_context() if transport is None and base_url.startswith("https") else True
-        common = {"transport": transport, "trust_env": environment, "follow_redirects": False, "verify": verify}
+        common = {
+            "transport": transport,
+            "trust_env": environment,
+            "follow_redirects": False,
+            "verify": verify,
+            "cookies": NoCookies(),
+        }
         self._questions = httpx.AsyncClient(limits=keep, **common)  # type: ignore[arg-type]
         self._submissions = httpx.AsyncClient(limits=fresh, **common)  # type: ignore[arg-type]
         self._files = httpx.AsyncClient(limits=keep, **common)  # type: ignore[arg-type]

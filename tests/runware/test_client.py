@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email.message
 import email.utils
 import hashlib
 import json
@@ -11,6 +12,8 @@ import logging
 import re
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.request import Request
 
 import httpx
 import pytest
@@ -261,6 +264,15 @@ def test_a_redirect_to_what_no_address_may_be_is_told_as_any_broken_answer(targe
     with pytest.raises(Uncertain, match="the connection failed"):
         run(client.ask(UUID))
     assert len(asked) == 1
+
+
+def test_no_cookie_is_kept():
+    """Thousands go into one answer, and a client lives as long as its process."""
+    answer, client = email.message.Message(), answering(httpx.Response(200))
+    answer["Set-Cookie"] = "name=value"
+    for each in (client._questions, client._submissions, client._files):
+        each.cookies.jar.extract_cookies(SimpleNamespace(info=lambda: answer), Request("https://api.runware.ai/v1"))
+        assert len(each.cookies.jar) == 0
 
 
 def test_a_key_that_the_service_quotes_back_is_taken_out_of_its_words():
