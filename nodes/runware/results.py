@@ -23,15 +23,16 @@ def keep(purchase: Purchase, rows: list[Row], *, gone: bool = False) -> None:
     """
     known = {film.video_uuid: film for film in (*purchase.record.films, *purchase.record.gone)}
     named = {film_name(row): row for row in rows}
-    urls = addresses(rows)
-    if any(purchase.urls.get(name) != url for name, url in urls.items()):
-        purchase.urls = {**purchase.journal.urls(purchase.record.task_uuid), **purchase.urls, **urls}
-        purchase.journal.put_urls(purchase.record.task_uuid, purchase.urls)
     fresh = [
         Film(video_uuid=name, seed=row.seed, cost=row.cost, nsfw=row.nsfw)
         for name, row in named.items()
         if name not in known
     ][: max(FILMS_MOST - len(known), 0)]
+    kept = {*known, *(film.video_uuid for film in fresh)}  # other names may be new in every answer, without an end
+    urls = {name: url for name, url in addresses(rows).items() if name in kept}
+    if any(purchase.urls.get(name) != url for name, url in urls.items()):
+        purchase.urls = {**purchase.journal.urls(purchase.record.task_uuid), **purchase.urls, **urls}
+        purchase.journal.put_urls(purchase.record.task_uuid, purchase.urls)
     dearer = [(known[name], row.cost) for name, row in named.items() if name in known and row.cost is not None]
     dearer = [(film, cost) for film, cost in dearer if cost > (film.cost or 0.0)]
     for film, cost in dearer:  # the first answer may not know the whole cost yet

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+
 import pytest
 from kling.nodes.runware.response import ROWS_MOST, read
 from kling.nodes.runware.simulator import tiny_film
@@ -91,6 +94,25 @@ def test_more_results_than_can_be_ordered_are_not_waited_for_when_a_uuid_is_coll
     began = odd.loop.time()
     assert given(odd.collect(odd.order().uuid(0))) == 8
     assert odd.loop.time() - began < 600.0
+
+
+class OtherNames(Odd):
+    """Shows its results under other names in every answer, and never gives a file."""
+
+    numbers = itertools.count()
+
+    def odd(self, rows):
+        names = [f"{next(self.numbers):08x}-0000-4000-8000-000000000000" for _ in range(100)]
+        return [{**rows[0], "videoUUID": name, "videoURL": f"https://vm.runware.ai/{name}.mp4"} for name in names]
+
+
+def test_names_that_are_new_in_every_answer_fill_neither_memory_nor_disk():
+    """Their addresses were all kept, and written anew each time: megabytes an answer."""
+    odd = story(kind=OtherNames)
+    assert odd.buy().end == "ResultExpired"
+    assert odd.asked("getResponse") > 10
+    (urls,) = [json.loads(bytes(node.data)) for path, node in odd.volume.names.items() if path.suffix == ".urls"]
+    assert 1 <= len(urls) <= 8
 
 
 def test_of_an_answer_of_a_million_rows_and_errors_no_more_is_read_than_an_honest_one_has():
