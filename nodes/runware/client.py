@@ -98,6 +98,7 @@ class Client:
         self.base_url = base_url
         self.result_host = httpx.URL(base_url).host if is_loopback(httpx.URL(base_url).host) else ""
         self._key = key
+        self._quoted = _as_json(key)
         self._headers = httpx.Headers(
             {
                 "Authorization": f"Bearer {key}",
@@ -265,8 +266,18 @@ class Client:
         except (httpx.HTTPError, httpx.StreamError, *UNREADABLE, Late) as error:
             raise Uncertain(_reason(error)) from None
         if len(self._key) >= KEY_QUOTED:
-            body = body.replace(self._key.encode(), b"[the API key]")
+            body = self._quoted.sub(b"[the API key]", body)
         return response.read(reply.status_code, body, retry_after(reply.headers.get("Retry-After"), time.time()))
+
+
+def _as_json(text: str) -> re.Pattern[bytes]:
+    """Find a text in JSON, whichever of its characters are escaped there: some services escape every slash."""
+
+    def ways(letter: str) -> str:
+        before = "" if letter.isalnum() else r"\\?"
+        return rf"(?:{before}{re.escape(letter)}|\\u(?i:{ord(letter):04x}))"
+
+    return re.compile("".join(map(ways, text)).encode())
 
 
 def longest_way(size: int) -> float:

@@ -282,6 +282,18 @@ def test_a_key_that_the_service_quotes_back_is_taken_out_of_its_words():
     assert "is not valid" in failure.message
 
 
+@pytest.mark.parametrize("key", [KEY, "a/key+with/signs==", 'a"key\\of<strange>characters'])
+def test_a_key_is_taken_out_however_json_escapes_it(key):
+    """PHP escapes slashes, .NET the plus sign, JSON itself quotes."""
+    words = json.dumps(f"The key {key} is not valid.")
+    ways = (words, words.replace("/", "\\/"), f'"{"".join(f"{chr(92)}u{ord(each):04X}" for each in f"The key {key}")}"')
+    for way in ways:
+        body = f'{{"errors":[{{"code":"invalidApiKey","message":{way}}}]}}'.encode()
+        transport = httpx.MockTransport(lambda _, body=body: httpx.Response(401, stream=httpx.ByteStream(body)))
+        (failure,) = run(Client(key, transport=transport).ask(UUID)).failures
+        assert failure.message.startswith("The key [the API key]")
+
+
 def test_nobody_sees_the_key_of_a_client():
     client = answering(httpx.Response(200))
     assert KEY not in repr(client)
