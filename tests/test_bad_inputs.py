@@ -176,6 +176,7 @@ ALONE = [
     *each("KlingPrompt", "positive_prompt", [" ", "\n\t  ", "\u3000\u3000"], "it is only blanks"),
     *each("KlingPrompt", "positive_prompt", ["x", "\u00e9", "\U0001f600"], "2 to 2500 characters, this one has 1"),
     *each("KlingPrompt", "positive_prompt", ["x" * 2501], "this one has 2501 (2501 in UTF-16)"),
+    *each("KlingPrompt", "positive_prompt", ["@ada" + "<" * 200_000], "2 to 2500 characters, this one has 200004"),
     *each("KlingPrompt", "positive_prompt", ["\U0001f600" * 2501], "this one has 2501 (5002 in UTF-16)"),
     *each("KlingPrompt", "positive_prompt", ["e\u0301" * 1251], "this one has 2502"),
     *each("KlingPrompt", "positive_prompt", ["@ada walks", "see (@ada)"], "No element is connected"),

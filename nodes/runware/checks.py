@@ -129,8 +129,8 @@ def prompt_text(value: Any, *, node: str, field: str) -> str:
 
 
 def draft_text(value: Any, *, node: str, field: str) -> str:
-    """A prompt as it is written: tags of elements are still to change its length."""
-    if isinstance(value, str) and has_tags(value):
+    """A prompt as it is written: tags of elements are still to change its length, but not to less than half."""
+    if isinstance(value, str) and len(value) <= 2 * limits.PROMPT_MAX and has_tags(value):
         return text(value, node=node, field=field)
     return prompt_text(value, node=node, field=field)
 

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _TAG = re.compile(r"(?<![\w.])@([\w-]+)")
-_MARKER = re.compile(r"<<<element_([1-9][0-9]*)>>>")
+_MARKER = re.compile(r"<<<element_([1-9][0-9]{0,99})>>>")
 _NEARLY_A_MARKER = re.compile(
-    r"<*\s*\belements?[\s_-]*\d+\s*>+|<+\s*elements?[\s_-]*\d+\s*>*|<{2,}\s*elements?\s*>{2,}",
+    # from the first bracket on: to try each of thousands takes the square of the time
+    r"(?<!<)(<*\s*\belements?[\s_-]*\d+\s*>+|<+\s*elements?[\s_-]*\d+\s*>*|<{2,}\s*elements?\s*>{2,})",
     re.IGNORECASE,
 )
 

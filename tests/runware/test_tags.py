@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from kling.nodes.runware.errors import InputError
 from kling.nodes.runware.tags import expand, named_elements
@@ -80,11 +82,19 @@ def test_a_marker_beyond_the_elements_is_refused(number):
         "<<< element_1 >>>",
         "<<<element>>>",
         "<<element>>",
+        f"<<<element_{'1' * 5_000}>>>",
     ],
 )
 def test_a_misspelt_marker_is_refused(text):
     with pytest.raises(InputError, match="three brackets on each side"):
         expanded(f"here {text} walks")
+
+
+def test_thousands_of_brackets_are_looked_through_at_once():
+    """Each was tried as the first of a marker: twenty thousand held up the whole process for most of a minute."""
+    began = time.process_time()
+    assert expanded("@ada" + "<" * 5_000) == "<<<element_1>>>" + "<" * 5_000
+    assert time.process_time() - began < 0.5
 
 
 def test_elements_are_counted_as_named_by_their_markers():
