@@ -143,24 +143,25 @@ class Client:
         size: int,
         *,
         sha256: str = "",
-        seconds: float | None = None,
+        seconds_left: Callable[[], float] | None = None,
         last_look: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> Answer:
         """Send one purchase: the file `body` as it is, `size` bytes, on a fresh connection.
 
         A file that is not what `sha256` says never leaves whole, so that nobody can act on it; nor does one at whose
-        `last_look`, before the last bytes, something was raised. After `seconds` it is given up; by default after as
-        long as a slow line needs. Raises NotSent when no connection was made, Uncertain when the bytes may have
-        arrived, OSError when the file cannot be read or is damaged, and what `last_look` raises.
+        `last_look`, before the last bytes, something was raised, or for which no `seconds_left` then. It is given up
+        after so many seconds; by default after as long as a slow line needs. Raises NotSent when no connection was
+        made, Uncertain when the bytes may have arrived, OSError when the file cannot be read or is damaged, and what
+        `last_look` raises.
         """
-        limit = CONNECT_SECONDS + longest_way(size) + SEND_SECONDS if seconds is None else seconds
+        limit = CONNECT_SECONDS + longest_way(size) + SEND_SECONDS if seconds_left is None else seconds_left()
         timeout = httpx.Timeout(
             connect=min(CONNECT_SECONDS, limit),
             read=min(ACKNOWLEDGEMENT_SECONDS, limit),
             write=min(SEND_SECONDS, limit),
             pool=None,
         )
-        request = self._request(_pieces(disk, body, sha256, last_look), timeout, size)
+        request = self._request(_pieces(disk, body, sha256, last_look, seconds_left), timeout, size)
         return await self._exchange(self._submissions, request, limit)
 
     async def ask(self, *task_uuids: str) -> Answer:
@@ -353,9 +354,16 @@ def _as_base64(disk: Disk, path: Path) -> str:
 
 
 async def _pieces(
-    disk: Disk, path: Path, sha256: str, last_look: Callable[[], Coroutine[Any, Any, None]] | None
+    disk: Disk,
+    path: Path,
+    sha256: str,
+    last_look: Callable[[], Coroutine[Any, Any, None]] | None,
+    seconds_left: Callable[[], float] | None,
 ) -> AsyncIterator[bytes]:
-    """Read a file; the last bytes wait until the whole is known to be right and the last look is over."""
+    """Read a file; the last bytes wait until the whole is known to be right and the last look is over.
+
+    Raises Late where no time is left then: the machine may have slept, and no timer of the loop's knows of that.
+    """
     file, digest, held = disk.open(path), hashlib.sha256(), b""
     try:
         while piece := file.read(CHUNK_BYTES):
@@ -369,6 +377,8 @@ async def _pieces(
         if last_look is not None:
             with contextlib.suppress(Late):
                 await within(LAST_LOOK_SECONDS, last_look())
+        if seconds_left is not None and seconds_left() <= 0:
+            raise Late
         yield held
     finally:
         file.close()

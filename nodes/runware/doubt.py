@@ -76,7 +76,7 @@ async def _repeat(purchase: Purchase) -> bool:
         is_clear = await _is_the_only_attempt(purchase)
         seconds = _seconds_to_repeat(purchase)
         if seconds is not None and is_clear:
-            await sending.send(purchase, seconds=seconds)
+            await sending.send(purchase, is_copy=True)
     except attempts.CameTrue:
         await _probe(purchase, purchase.timing.last_probes)
         if purchase.record.state is State.HELD:
@@ -121,24 +121,18 @@ async def _wait_for_repeat(purchase: Purchase) -> bool:
 
 
 def _seconds_to_repeat(purchase: Purchase) -> float | None:
-    """How long a copy sent now may take, so that it arrives while the first open send's render must still be running.
+    """How long a copy sent now may take; None when a copy is not safe.
 
-    None when a copy is not safe. Both clocks must agree: one stands still while the machine sleeps, the other can be
-    set. Nor is it safe past midnight where each day has its budget: the copy would be spent on another day.
+    Nor is it safe past midnight where each day has its budget: the copy would be spent on another day.
     """
-    first = purchase.record.first_unsettled_at
-    if purchase.order is None or first is None or purchase.first_sent is None or not sending.is_spooled(purchase):
+    first, window = purchase.record.first_unsettled_at, purchase.settings.resubmit_window
+    if purchase.order is None or first is None or not sending.is_spooled(purchase):
         return None
-    now = purchase.journal.clock()
-    if purchase.settings.daily_budget is not None and midnight(first) != midnight(now):
+    if purchase.settings.daily_budget is not None and midnight(first) != midnight(purchase.journal.clock()):
         return None
-    by_wall = now - first
-    by_loop = asyncio.get_running_loop().time() - purchase.first_sent
-    window = purchase.settings.resubmit_window
-    left = purchase.timing.fastest_render - purchase.timing.latest_delivery - max(by_wall, by_loop)
-    if not (0 <= by_wall <= window and by_loop <= window and window and left >= purchase.timing.least_answer):
-        return None
-    return left
+    left = sending.seconds_left(purchase)
+    is_open = window and purchase.in_doubt_for <= window and left >= purchase.timing.least_answer
+    return left if is_open else None
 
 
 def _has_settled(purchase: Purchase) -> bool:

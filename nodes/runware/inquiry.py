@@ -26,7 +26,8 @@ class Inquiry:
     def __init__(self, purchase: Purchase) -> None:
         self._purchase = purchase
         self._client, self._journal, self._timing = purchase.client, purchase.journal, purchase.timing
-        self._clean_at = float("-inf")
+        self._clean_at = float("-inf"), float("-inf")
+        """When the last clear answer was asked for, by both clocks."""
 
     async def ask(self, task_uuid: str) -> Sighting | None:
         """Ask for the state; None when no answer came. Raises AuthenticationError when the key is refused."""
@@ -46,12 +47,11 @@ class Inquiry:
 
         An answer is as old as its question: it can be long on its way.
         """
-        now = asyncio.get_running_loop().time
-        asked = now()
+        asked = self._now()
 
         async def ask(task_uuid: str) -> Sighting | None:
             nonlocal asked
-            asked = now()
+            asked = self._now()
             return await self.ask(task_uuid)
 
         sighting = await _patiently(ask, task_uuid)
@@ -154,12 +154,17 @@ class Inquiry:
 
     @property
     def just_asked(self) -> bool:
-        """Whether a clear answer is young enough to send by it."""
-        return asyncio.get_running_loop().time() - self._clean_at <= self._timing.fresh
+        """Whether a clear answer is young enough to send by it, also where the machine has slept since."""
+        ages = (now - then for now, then in zip(self._now(), self._clean_at, strict=True))
+        return max(ages) <= self._timing.fresh
+
+    def _now(self) -> tuple[float, float]:
+        """Tell the time by the loop's clock, which stands still in a sleep, and by the other, which can be set."""
+        return asyncio.get_running_loop().time(), self._journal.clock()
 
     def age_answers(self, moment: float = float("-inf")) -> None:
         """Take what is known for no younger than `moment`, by the loop's clock; by default everything is asked anew."""
-        self._clean_at = moment
+        self._clean_at = moment, self._clean_at[1]
 
     async def archived(self, task_uuid: str) -> Sighting | None:
         """Ask the archive. It keeps the last answer to a UUID: after a refused copy the refusal, not the render."""

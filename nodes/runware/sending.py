@@ -178,8 +178,14 @@ async def _send_first(purchase: Purchase) -> None:
         purchase.inquiry.age_answers()
 
 
-async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
-    """Send the spooled bytes once, giving up after `seconds`, and write down what is known after it.
+def seconds_left(purchase: Purchase) -> float:
+    """How long a copy may be under way, to arrive while the first open send's render must still be running."""
+    timing = purchase.timing
+    return max(0.0, timing.fastest_render - timing.latest_delivery - purchase.in_doubt_for)
+
+
+async def send(purchase: Purchase, *, is_copy: bool = False) -> None:
+    """Send the spooled bytes once, and write down what is known after it; a copy is given up while it is safe.
 
     The state is INTENT again when it surely did not arrive, HELD when it may have; ACCEPTED without a whole send when
     it turned out to exist. May raise CameTrue.
@@ -195,7 +201,7 @@ async def send(purchase: Purchase, *, seconds: float | None = None) -> None:
             purchase.journal.path(record.task_uuid, "body"),
             record.body_size,
             sha256=record.body_sha256,
-            seconds=seconds,
+            seconds_left=partial(seconds_left, purchase) if is_copy else None,
             last_look=partial(_last_look, purchase),
         )
     except Shown:

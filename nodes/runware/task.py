@@ -9,6 +9,7 @@ is made only after a recorded failure or for a new take. What it rests on stands
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -248,6 +249,18 @@ class Purchase:
         self.journal.put(record)
         for kind in ("body", "sent"):
             self.journal.forget(record.task_uuid, kind)
+
+    @property
+    def in_doubt_for(self) -> float:
+        """For how many seconds the first open send is past, by the clock that says more: one stands still in a sleep.
+
+        Without end where that is not known, or where the other clock was set back.
+        """
+        first, sent = self.record.first_unsettled_at, self.first_sent
+        by_wall = -1.0 if first is None else self.journal.clock() - first
+        if sent is None or by_wall < 0:
+            return math.inf
+        return max(by_wall, asyncio.get_running_loop().time() - sent)
 
     def ages(self, moment: float | None) -> list[float]:
         """Give for how many seconds something is past that came with the last send, by every clock there is.

@@ -128,7 +128,8 @@ def test_a_last_look_is_bounded(tmp_path):
 def test_a_copy_gets_no_more_time_than_it_is_given(tmp_path):
     asked = []
     (tmp_path / "body").write_bytes(b"[]")
-    run(answering(httpx.Response(200, json={"data": []}), asked).submit(Disk(), tmp_path / "body", 2, seconds=4.0))
+    client = answering(httpx.Response(200, json={"data": []}), asked)
+    run(client.submit(Disk(), tmp_path / "body", 2, seconds_left=lambda: 4.0))
     assert asked[0].extensions["timeout"] == {"connect": 4.0, "read": 4.0, "write": 4.0, "pool": None}
 
 

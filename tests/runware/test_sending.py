@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import chain
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -287,6 +288,70 @@ def test_a_last_look_without_an_answer_does_not_keep_a_slow_upload_from_its_end(
     drip(here.process, 30.0, meanwhile)
     assert here.run(here.process.buy(large(here.order()), 3_000.0)).end == "film"
     assert here.asked("getResponse") > asked[0]
+    assert (here.sends, here.billed) == (1, 1)
+
+
+class Sleepy(Story):
+    """A story whose service goes on while a machine sleeps, though the loop's clock, and its timers, stand still."""
+
+    def __init__(self, *script):
+        self.slept = 0.0
+        super().__init__(*script, now=lambda: self.loop.time() + self.slept, dedupe="running", latency=40.0)
+        self.simulator.service.__class__ = ShyService
+
+    def sleep_at_send(self, nth, process, meanwhile, seconds=60.0):
+        """Let a process's machine sleep while the connection for its nth send is made."""
+        connect, sent = process.client._submissions._transport.handle_async_request, []
+
+        async def asleep(request):
+            sent.append(request)
+            if len(sent) == nth:
+                await meanwhile()
+                self.slept += seconds
+                process.journal.clock = lambda: process.volume.clock() + seconds
+            return await connect(request)
+
+        process.client._submissions._transport = SimpleNamespace(handle_async_request=asleep)
+
+
+@pytest.mark.parametrize("unclear", [0, 6], ids=["the service answers", "it does not at first"])
+def test_a_copy_of_a_machine_that_slept_meanwhile_does_not_leave_whole(unclear):
+    """The lid was closed when the copy was about to leave; a minute later the first one's render was over."""
+    here = Sleepy(("videoInference", "lost_after"))
+
+    async def meanwhile():
+        here.script(*[("getResponse", "503")] * unclear)
+
+    here.sleep_at_send(2, here.process, meanwhile)
+    assert here.buy().end == "film"
+    assert here.slept
+    assert (here.sends, here.billed) == (1, 1)
+
+
+def test_what_another_machine_bought_while_this_one_slept_is_seen_before_the_last_bytes():
+    here = Sleepy()
+    left = elsewhere(here)
+    here.sleep_at_send(1, left, partial(here.process.buy, here.order(), 1.0))
+    assert here.run(left.buy(here.order(), 3_000.0)).end == "film"
+    assert here.slept
+    assert (here.sends, here.billed) == (1, 1)
+
+
+@pytest.mark.parametrize("stalled", [20.0, 30.0])
+def test_a_copy_that_a_slow_disk_kept_back_does_not_leave_whole(stalled):
+    """It had been given its time before it was written down that it leaves, and that took a while."""
+    here = story(("videoInference", "lost_after"), kind=ShyService, dedupe="running", latency=36.0)
+    put_sent, writes = here.process.journal.put_sent, []
+
+    def slowly(*given):
+        writes.append(given)
+        if len(writes) == 2:
+            here.loop._now += stalled
+            here.script(*[("getResponse", "503")] * 12)
+        put_sent(*given)
+
+    here.process.journal.put_sent = slowly
+    assert here.buy().end in {"film", "SubmissionUncertain"}
     assert (here.sends, here.billed) == (1, 1)
 
 

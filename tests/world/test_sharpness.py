@@ -30,6 +30,7 @@ def _window_without_end(patch):
         return 30.0 if purchase.order and purchase.settings.resubmit_window and sending.is_spooled(purchase) else None
 
     patch.setattr(doubt, "_seconds_to_repeat", seconds)
+    patch.setattr(sending, "seconds_left", lambda _: 30.0)
 
 
 def _no_settling(patch):
