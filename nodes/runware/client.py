@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import re
+import ssl
 import time
 import uuid
 from http.cookiejar import CookieJar
@@ -61,11 +62,10 @@ SECRET_LOGGERS = (
 )  # fmt: skip
 """They print URLs, whose queries can be signatures."""
 
-UNREADABLE = (httpx.InvalidURL, ValueError)
-"""What httpx makes of a redirect to an address that it cannot take, though none is followed; or of such an address.
-
-And h11 before 0.15 of a length of more digits than Python makes a number of.
-"""
+UNTRANSLATED = (httpx.InvalidURL, ValueError, ssl.SSLError)
+"""What httpx lets through as it is: of an address that it cannot take, be it only in a redirect that nobody follows; of
+a length of more digits than Python makes a number of (h11 before 0.15); and, once the connection is made, of bytes that
+were damaged on their way, or the other side's alert."""
 
 T = TypeVar("T")
 
@@ -264,7 +264,7 @@ class Client:
             httpx.UnsupportedProtocol,
         ) as error:
             raise NotSent(_reason(error), billing="Not billed.") from None
-        except (httpx.HTTPError, httpx.StreamError, *UNREADABLE, Late) as error:
+        except (httpx.HTTPError, httpx.StreamError, *UNTRANSLATED, Late) as error:
             raise Uncertain(_reason(error)) from None
         if len(self._key) >= KEY_QUOTED:
             body = self._quoted.sub(b"[the API key]", body)
@@ -429,5 +429,6 @@ def _reason(error: Exception) -> str:
         httpx.WriteError: "the connection broke while sending",
         httpx.ProxyError: "the proxy refused the connection",
         httpx.RemoteProtocolError: "the connection closed without a whole answer",
+        ssl.SSLError: "what came over the connection was damaged, or it was refused",
     }
     return words.get(type(error), f"the connection failed ({type(error).__name__})")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from .client import UNREADABLE
+from .client import UNTRANSLATED
 from .container import container_fault, container_of
 from .errors import DownloadError, StorageError
 from .settings import is_loopback
@@ -137,7 +137,7 @@ class _Attempt:
             before = self.size
             try:
                 await self._exchange()
-            except (NotReady, httpx.HTTPError, httpx.StreamError, *UNREADABLE) as error:
+            except (NotReady, httpx.HTTPError, httpx.StreamError, *UNTRANSLATED) as error:
                 left -= not (self.etag and self.size - before >= PROGRESS)
                 if not left:
                     raise NotReady(str(error) if isinstance(error, NotReady) else type(error).__name__) from None

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import re
+import ssl
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -197,6 +198,7 @@ FAULTS = {
     "our own fault in the protocol": (httpx.LocalProtocolError("Too little data"), Uncertain),
     "close failed": (httpx.CloseError(""), Uncertain),
     "a length of too many digits": (ValueError("Exceeds the limit for integer string conversion"), Uncertain),
+    "damaged on its way": (ssl.SSLError(1, "decryption failed or bad record mac"), Uncertain),
 }
 
 

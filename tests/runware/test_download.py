@@ -7,6 +7,7 @@ import base64
 import gzip
 import hashlib
 import re
+import ssl
 from random import Random
 
 import httpx
@@ -255,6 +256,14 @@ def test_a_redirect_to_what_no_address_may_be_is_one_more_try(tmp_path, target):
     host = Host({"status": 302, "headers": {"Location": target}})
     assert fetch(host, tmp_path / "film.mp4").sha256 == HASH
     assert len(host.asked) == 2
+
+
+def test_bytes_that_were_damaged_on_their_way_are_no_fault_of_the_disk(tmp_path):
+    """The library lets the error through as it is, and by its kind it is one of the system's."""
+    damaged = {"error": ssl.SSLError(1, "decryption failed or bad record mac")}
+    assert fetch(Host(damaged, damaged), tmp_path / "film.mp4").sha256 == HASH
+    with pytest.raises(NotReady):
+        fetch(Host(*[damaged] * 9), tmp_path / "other.mp4")
 
 
 def test_an_address_whose_name_cannot_be_read_is_told_and_opens_nothing(tmp_path):
