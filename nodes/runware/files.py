@@ -124,11 +124,14 @@ class Disk:
         return status.st_size, status.st_mtime
 
     def free(self, folder: Path) -> int | None:
-        """Give the bytes free for a new file, or None where the system does not say."""
+        """Give the bytes free for a new file, or None where the system, or the file system, does not say.
+
+        One in memory, or one of a program's, may call itself of no size at all.
+        """
         if not hasattr(os, "statvfs"):
             return None
         status = os.statvfs(folder)
-        return status.f_bavail * status.f_frsize
+        return status.f_bavail * status.f_frsize if status.f_blocks else None
 
     def lock(self, path: Path, place: int) -> bool:
         """Take lock number `place` of a lock file, if no other process has it. The system frees it when we die.

@@ -139,6 +139,17 @@ def test_what_is_not_there_is_none_or_empty(tmp_path):
     assert (disk.free(tmp_path) or 1) > 0
 
 
+@posix
+def test_a_file_system_that_does_not_know_its_size_is_not_taken_for_a_full_one(tmp_path, monkeypatch):
+    """So say ramfs, a tmpfs without a limit, and FUSE programs that answer no such question; a full disk has a size."""
+    sizes = {"unknown": (4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255), "full": (4096, 4096, 9_000, 0, 0, 0, 0, 0, 0, 255)}
+    found = {}
+    for name, answer in sizes.items():
+        monkeypatch.setattr(os, "statvfs", lambda _, answer=answer: os.statvfs_result(answer))
+        found[name] = Disk().free(tmp_path)
+    assert found == {"unknown": None, "full": 0}
+
+
 def test_a_file_that_vanishes_while_a_folder_is_listed_hides_no_other(tmp_path, monkeypatch):
     """An empty list would be an empty day to the budget."""
     for name in ("one", "two", "three"):
