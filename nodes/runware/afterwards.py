@@ -35,7 +35,9 @@ async def collect_later(make: Callable[[], Purchase], task_uuid: str) -> None:
             purchase = make()
             purchase.unattended = True
             record = purchase.journal.get(task_uuid)
-            if record is None or not is_open(record):
+            if record is None:  # its disk may be away
+                continue
+            if not is_open(record):
                 return
             await purchase.collect(task_uuid)
 

@@ -61,6 +61,24 @@ def test_a_disk_that_is_full_for_a_moment_does_not_cost_the_film_either():
     assert here.sends == 1
 
 
+def test_a_disk_that_is_not_there_for_a_moment_does_not_cost_the_film_either():
+    """Of a drive that is away some systems say what they say of a file that never was: that there is none."""
+    here = Story(*TROUBLES["a question that is refused"])
+    here.simulator.films.__class__ = LivesAnHour
+    assert here.buy().error is not None
+    there, here.volume.names = here.volume.names, {}
+    here.loop.call_later(PAUSES[0] + 1.0, setattr, here.volume, "names", there)
+    go_on(here)
+    assert len(here.films()) == 1
+    assert here.sends == 1
+
+
+def test_what_no_record_knows_is_waited_for_without_a_question():
+    here = Story()
+    go_on(here)
+    assert not here.simulator.requests
+
+
 def test_what_is_in_doubt_is_asked_for_and_never_sent_again():
     here = Story(*[("videoInference", "lost_before")] * 9)
     assert here.buy().end == "SubmissionUncertain"

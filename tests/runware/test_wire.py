@@ -42,7 +42,7 @@ class Stage:
         if loop is not None:
             for task in list(self.wire._later.values()):
                 loop.call_soon_threadsafe(task.cancel)
-            loop.call_soon_threadsafe(loop.stop)
+            loop.call_soon_threadsafe(loop.call_soon, loop.stop)  # when they have ended
             for _ in range(500):
                 if not loop.is_running():
                     break
