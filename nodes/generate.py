@@ -119,7 +119,7 @@ async def _make(
 ) -> io.NodeOutput:
     """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
     from . import purchase
-    from .runware import assemble
+    from .runware import assemble, tell
     from .runware.price import price, usd
     from .runware.wire import WIRE
 
@@ -135,7 +135,7 @@ async def _make(
     cost = ""
     if not where.rehearsal and not await beside.run(WIRE.was_sent, where, order):
         cost = f"; costs {usd(planned)}" if planned else "; the cost is known when the film is there"
-        _check_cost(planned, settings)
+        tell.check_cost(planned, order.most, node)
         fanout.check(count, where.settings.max_fanout, planned, node)
     lines += assemble.warnings(request) + _notes(prompt, settings)
     pictures.tell(lines, node=node, node_id=node_id)
@@ -144,23 +144,6 @@ async def _make(
     host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
     task = purchase.Task(record.task_uuid, where.rehearsal)
     return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))
-
-
-def _check_cost(planned: Decimal | None, settings: draft.Settings) -> None:
-    """Refuse a price above max_cost, or one that nobody knows before. Raises BudgetError."""
-    from .runware.errors import BudgetError
-    from .runware.price import usd
-
-    most = Decimal(str(settings.max_cost))
-    if most and (planned is None or planned > most):
-        what = "cannot be known before (motion control)" if planned is None else f"is {usd(planned)}"
-        raise BudgetError(
-            node=settings.node,
-            field="max_cost",
-            value=usd(most),
-            rule=f"the price of this run {what}.",
-            next_step="Raise max_cost, or take fewer seconds or results, or no sound.",
-        )
 
 
 def _order(request: VideoInference, settings: draft.Settings, planned: Decimal | None, key: str) -> Order:
@@ -173,6 +156,7 @@ def _order(request: VideoInference, settings: draft.Settings, planned: Decimal |
         take=settings.take,
         key=key,
         price=planned,
+        most=None if settings.mode == "rehearse" else Decimal(str(settings.max_cost)) or None,
         number_results=request.number_results,
         seconds=None if request.motion_control else request.duration,
         model=request.model,

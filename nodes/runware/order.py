@@ -83,6 +83,8 @@ class Order:
     clips: tuple[Clip, ...] = field(repr=False)
     body: Callable[[str, Mapping[str, str]], Iterator[bytes]] = field(repr=False)
     """Gives the bytes to send, from the task UUID and the mediaUUIDs of `clips`."""
+    most: Decimal | None = None
+    """USD above which it is not sent; None is no limit."""
     _uuids: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def uuid(self, attempt: int) -> str:

@@ -252,6 +252,7 @@ async def _mark_sending(purchase: Purchase) -> bool:
         return False
     if fresh:
         purchase.record.price = purchase.wanted.planned  # prices may have changed since it was recorded
+        tell.check_cost(purchase.wanted.price, purchase.wanted.most)  # and the limit since it was sent first, in vain
     async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
         if fresh and not purchase.inquiry.just_asked and await exists(purchase):  # the lock, or the sum, took long
             return False

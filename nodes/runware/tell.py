@@ -220,6 +220,19 @@ def ended(record: Record) -> KlingError:
     )
 
 
+def check_cost(price: Decimal | None, most: Decimal | None, node: str = "KlingGenerate") -> None:
+    """Refuse a price above max_cost, or one that nobody knows before. Raises BudgetError."""
+    if most is not None and (price is None or price > most):
+        what = "cannot be known before (motion control)" if price is None else f"is {usd(price)}"
+        raise errors.BudgetError(
+            node=node,
+            field="max_cost",
+            value=usd(most),
+            rule=f"the price of this run {what}.",
+            next_step="Raise max_cost, or take fewer seconds or results, or no sound.",
+        )
+
+
 def check_budget(record: Record, spent: Decimal | None, budget: Decimal) -> None:
     """Refuse what could lift the day's total over KLING_DAILY_BUDGET_USD. Raises BudgetError."""
     if record.price is None:

@@ -31,7 +31,7 @@ def test_the_cost_is_told_before_and_after_and_in_info(comfy, service, key, take
 
 
 def test_a_rehearsal_tells_what_it_would_cost(comfy, service, take):
-    graph, film = text_to_video(comfy.object_info, take=take, mode="rehearse", duration=3)
+    graph, film = text_to_video(comfy.object_info, take=take, mode="rehearse", duration=3, max_cost=0.01)
     run = comfy.run(graph)
     said = run.texts(film.generate.id)
     assert "$" not in said[0]

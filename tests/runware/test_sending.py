@@ -422,6 +422,27 @@ def test_nothing_is_bought_while_the_archive_is_out_of_reach(fault):
     assert here.sends == 1
 
 
+def test_what_was_sent_in_vain_is_not_sent_again_above_a_limit_that_was_set_since():
+    here = Story(("videoInference", "lost_before"), window=0.0)
+    assert here.buy().end == "SubmissionUncertain"
+    here.wait(4_000)
+    limited = replace(here.order(), most=Decimal("0.41"))
+    error = here.run(here.process.buy(limited, 3_000.0)).error
+    assert isinstance(error, errors.BudgetError)
+    assert "max_cost is '$0.41': the price of this run is $0.42" in str(error)
+    assert (here.sends, here.record().state) == (1, State.HELD)
+    assert here.run(here.process.buy(replace(limited, most=Decimal("0.42")), 3_000.0)).end == "film"
+    assert (here.sends, here.billed) == (2, 1)
+
+
+def test_what_arrived_is_given_whatever_limit_was_set_since():
+    here = Story(("videoInference", "lost_after"))
+    assert here.buy(patience=20.0).end == "left"
+    here.restart()
+    assert here.run(here.process.buy(replace(here.order(), most=Decimal("0.01")), 3_000.0)).end == "film"
+    assert (here.sends, here.billed) == (1, 1)
+
+
 def test_a_days_sum_that_takes_long_does_not_keep_a_purchase_from_being_sent():
     here = story()
     budget(here.process, "100")
