@@ -133,6 +133,8 @@ def paid(task_uuid: str, node: str) -> Iterator[None]:
         error.task_uuid = task_uuid
         raise
     except Exception as error:
+        if isinstance(error, type(host.interrupt())):  # before ComfyUI 0.20 Cancel is an Exception like any other
+            raise
         words = " ".join(part for part in (type(error).__name__, plain(str(error))) if part)
         raise KlingError(
             f"{node}: the film could not be loaded into the graph ({words}).",

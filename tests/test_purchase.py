@@ -193,6 +193,12 @@ def test_an_error_that_says_what_was_billed_keeps_its_words():
     assert (caught.value.billing, caught.value.task_uuid) == ("Billed $0.42.", UUID)
 
 
-def test_cancel_passes_as_it_is():
-    with pytest.raises(Interrupted), purchase.paid(UUID, "KlingFetchVideo"):
-        raise Interrupted
+class InterruptedOnce(Exception):
+    """As ComfyUI's own was before that."""
+
+
+@pytest.mark.parametrize("kind", [Interrupted, InterruptedOnce])
+def test_cancel_passes_as_it_is(monkeypatch, kind):
+    monkeypatch.setattr(host, "interrupt", kind)
+    with pytest.raises(kind), purchase.paid(UUID, "KlingFetchVideo"):
+        raise kind
