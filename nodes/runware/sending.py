@@ -193,8 +193,8 @@ async def send(purchase: Purchase, *, is_copy: bool = False) -> None:
     earlier = purchase.record.maybe_sent
     if not await _mark_sending(purchase):
         return
-    record, disk = purchase.record, purchase.journal.disk
-    purchase.status.words = "sending"
+    record, disk, now = purchase.record, purchase.journal.disk, asyncio.get_running_loop().time
+    purchase.status.words, began = "sending", now()
     try:
         answer = await purchase.client.submit(
             disk,
@@ -214,7 +214,7 @@ async def send(purchase: Purchase, *, is_copy: bool = False) -> None:
         _unsent(purchase, error.what, earlier=earlier)
         return
     except Uncertain as error:
-        hold(purchase, str(error))
+        _hold_after(purchase, now() - began, str(error))
         return
     except OSError as error:
         hold(purchase, "the request could not be read from the state folder")
@@ -226,7 +226,7 @@ async def send(purchase: Purchase, *, is_copy: bool = False) -> None:
         _refused(purchase, submission.failure, answer.status, earlier=earlier)
     else:
         purchase.asked_to_wait = submission.retry_after
-        hold(purchase, submission.evidence)
+        _hold_after(purchase, now() - began, submission.evidence)
 
 
 async def _last_look(purchase: Purchase) -> None:
@@ -310,6 +310,18 @@ def _unsent(purchase: Purchase, why: str, *, earlier: bool) -> None:
     purchase.record.move(State.INTENT)
     purchase.journal.put(purchase.record)
     purchase.sent = False
+
+
+def _hold_after(purchase: Purchase, seconds: float, why: str) -> None:
+    """Hold what was under way for so many seconds, by the loop's clock, until just now.
+
+    Where the machine slept meanwhile, or the disk was slow before it, the last bytes may have left long after they were
+    written down to leave.
+    """
+    record, now = purchase.record, purchase.journal.clock()
+    if now - (record.last_sent_at or now) > seconds + purchase.timing.fresh:
+        record.last_sent_at, record.last_sent_uptime = now, purchase.journal.uptime()
+    hold(purchase, why)
 
 
 def hold(purchase: Purchase, why: str) -> None:

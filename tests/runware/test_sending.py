@@ -294,9 +294,9 @@ def test_a_last_look_without_an_answer_does_not_keep_a_slow_upload_from_its_end(
 class Sleepy(Story):
     """A story whose service goes on while a machine sleeps, though the loop's clock, and its timers, stand still."""
 
-    def __init__(self, *script):
+    def __init__(self, *script, dedupe="running", **world):
         self.slept = 0.0
-        super().__init__(*script, now=lambda: self.loop.time() + self.slept, dedupe="running", latency=40.0)
+        super().__init__(*script, now=lambda: self.loop.time() + self.slept, dedupe=dedupe, latency=40.0, **world)
         self.simulator.service.__class__ = ShyService
 
     def sleep_at_send(self, nth, process, meanwhile, seconds=60.0):
@@ -309,6 +309,7 @@ class Sleepy(Story):
                 await meanwhile()
                 self.slept += seconds
                 process.journal.clock = lambda: process.volume.clock() + seconds
+                process.journal.uptime = lambda: process.volume.uptime() + seconds
             return await connect(request)
 
         process.client._submissions._transport = SimpleNamespace(handle_async_request=asleep)
@@ -335,6 +336,15 @@ def test_what_another_machine_bought_while_this_one_slept_is_seen_before_the_las
     assert here.run(left.buy(here.order(), 3_000.0)).end == "film"
     assert here.slept
     assert (here.sends, here.billed) == (1, 1)
+
+
+def test_the_hour_of_a_send_begins_after_the_sleep_before_its_last_bytes():
+    """It left, and its answer was lost, when the machine had slept for longer than an hour: it was not old at all."""
+    here = Sleepy(("videoInference", "lost_after"), dedupe="none", window=0.0)
+    here.sleep_at_send(1, here.process, partial(asyncio.sleep, 0.0), 5_000.0)
+    ends = [here.buy().end, here.buy().end]
+    assert (here.sends, here.billed) == (1, 1)
+    assert ends == ["SubmissionUncertain", "film"]
 
 
 @pytest.mark.parametrize("stalled", [20.0, 30.0])
