@@ -39,7 +39,8 @@ class Kill:
     step: str | None
     after: str | None = None
     nth: int = 0
-    linger: float = 0.0
+    until: str = ""
+    """What another process must have met with by then."""
     _: KW_ONLY
     state: State | None
     """On the disk."""
@@ -120,7 +121,7 @@ takes = itertools.count(1)
 
 
 def job(folder, service, take, kill=None):
-    kill_at = kill and {"after": kill.after, "step": kill.step, "nth": kill.nth, "linger": kill.linger}
+    kill_at = kill and {"after": kill.after, "step": kill.step, "nth": kill.nth, "until": kill.until}
     return {"folder": str(folder), "base_url": service.base_url, "key": KEY, "take": take, "kill_at": kill_at}
 
 
@@ -244,7 +245,7 @@ def test_two_processes_that_buy_at_once_do_not_pass_the_days_budget(tmp_path, se
 
 def test_a_process_killed_while_another_waits_leaves_it_the_lock(tmp_path, service, zygote):
     """What the dead one sent is found by the one that waited, which sends nothing."""
-    kill = Kill("all of videoInference", linger=0.5, state=State.SENDING, arrived=True)
+    kill = Kill("all of videoInference", until="locked out", state=State.SENDING, arrived=True)
     for number in range(RACES):
         take, folder = next(takes), tmp_path / str(number)
         dead, survivor = zygote(job(folder, service, take, kill), job(folder, service, take) | {"begin_after": "sent"})

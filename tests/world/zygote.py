@@ -2,9 +2,9 @@
 
 A job is {"folder", "base_url", "key", "take", "kill_at", "begin_after", "daily_budget"}; a line may hold several,
 which then run at the same time.
-`kill_at` is {"after", "step", "nth", "linger"}: the process kills itself with SIGKILL at the n-th step of that name (of
-any, if there is none) that comes after the first of the other name (after the start, if there is none), having stood
-still there for so many seconds. Every step has a name; a number would mean another step after any change.
+`kill_at` is {"after", "step", "nth", "until"}: the process kills itself with SIGKILL at the n-th step of that name (of
+any, if there is none) that comes after the first of the other name (after the start, if there is none); with `until`
+once another process has been locked out. Every step has a name; a number would mean another step after any change.
 `begin_after` is the ending of a file below tasks/ that the process waits for.
 """
 
@@ -45,22 +45,29 @@ TIMING = Timing(
 """The protocol's times for a service whose slowest render takes a fifth of a second."""
 
 
+LOCKED_OUT = "locked out"
+
+
 class Steps:
     """Names every step; the process ends at one of them."""
 
-    def __init__(self, kill_at: dict | None) -> None:
+    def __init__(self, kill_at: dict | None, folder: Path) -> None:
         self.kill_at = kill_at
+        self._locked_out = folder / LOCKED_OUT
         self.names: list[str] = []
         self._passed = kill_at is not None and kill_at["after"] is None
         self._left = kill_at["nth"] if kill_at else 0
 
     def take(self, name: str) -> None:
         self.names.append(name)
+        if name == LOCKED_OUT:
+            self._locked_out.touch()
         if self.kill_at is None:
             return
         if self._passed and self.kill_at["step"] in {None, name}:
             if not self._left:
-                time.sleep(self.kill_at["linger"])
+                while self.kill_at["until"] and not self._locked_out.exists():
+                    time.sleep(0.001)
                 os.kill(os.getpid(), signal.SIGKILL)
             self._left -= 1
         self._passed = self._passed or name == self.kill_at["after"]
@@ -99,7 +106,7 @@ class SteppingDisk(Disk):
     def lock(self, path, place):
         if super().lock(path, place):
             return True
-        self._steps.take("locked out")
+        self._steps.take(LOCKED_OUT)
         return False
 
     def sync_folder(self, path):
@@ -165,7 +172,7 @@ class _Film(httpx.AsyncByteStream):
 
 def buy(job: dict) -> dict:
     """Buy in this process."""
-    steps, budget = Steps(job.get("kill_at")), job.get("daily_budget")
+    steps, budget = Steps(job.get("kill_at"), Path(job["folder"])), job.get("daily_budget")
     while job.get("begin_after") and not list(Path(job["folder"]).glob(f"tasks/*.{job['begin_after']}")):
         time.sleep(0.001)
 
