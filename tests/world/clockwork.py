@@ -55,6 +55,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not self.is_closed():
             self.close()
 
+    def stall(self, seconds: float) -> None:
+        """Let time pass in which nothing else happens: somebody holds up the loop."""
+        self._now += seconds
+
     def rewind(self) -> None:
         """Begin the next world at 0."""
         self._now = 0.0

@@ -57,6 +57,8 @@ class Volume:
         self.booted = 0.0
         self.names: dict[Path, Node] = {}
         self.durable: dict[Path, Node] = {}
+        self.before: dict[Path, bytes | None] = {}
+        """What somebody changed or deleted from outside, as it was."""
         self.locks: dict[tuple[Path, int], object] = {}
 
     def uptime(self) -> float:
@@ -87,10 +89,12 @@ class Volume:
 
     def put(self, path: Path, data: bytes) -> None:
         """Write a file from outside, as a user would."""
+        self.before[path] = self.durable_bytes(path)
         self.names[path] = self.durable[path] = Node(bytearray(data), len(data), self.clock())
 
     def drop(self, path: Path) -> None:
         """Delete a file from outside."""
+        self.before[path] = self.durable_bytes(path)
         self.names.pop(path, None)
         self.durable.pop(path, None)
 

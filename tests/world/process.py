@@ -52,12 +52,14 @@ class _Network(httpx.AsyncBaseTransport):
         self._inner = process.world.simulator.transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not isinstance(request.stream, httpx.ByteStream):  # a purchase, whose bytes come from a file
+            self._process.connect()
         self._process.step("request")
         await request.aread()
         world, asks = self._process.world, b'"getResponse"' in request.content[:120]
         if b'"videoInference"' in request.content[:120]:
             world.check_sending(self._process, request.content)
-        asked_at = world.loop.time()
+        asked_at = world.now()
         reply = await self._inner.handle_async_request(request)
         if asks and reply.status_code == httpx.codes.OK:
             world.note_answer(self._process, request.content, asked_at)
@@ -66,7 +68,11 @@ class _Network(httpx.AsyncBaseTransport):
 
 
 class Process:
-    """A process with its journal. `fuse` counts down steps (awaits, file operations, exchanges) to its death."""
+    """A process with its journal.
+
+    `fuse` counts down steps (awaits, file operations, exchanges) to its death, `nap_fuse` to a
+    sleep of its machine, and `nap_send` counts sends to one in their middle.
+    """
 
     def __init__(
         self, world: World, volume: Volume, key: str, *, window: float, daily_budget: Decimal | None = None
@@ -76,6 +82,7 @@ class Process:
         self.key = key
         self.alive = True
         self.fuse = NEVER
+        self.nap_fuse = self.nap_send = NEVER
         self.disk_fuse = NEVER
         self.disk_fault = ""
         self.steps = 0
@@ -93,8 +100,18 @@ class Process:
             self.world.note(f"killed at {what}")
             self.end()
         self.fuse -= self.fuse > 0
+        self.nap_fuse = self._nap_after(self.nap_fuse, what)
         if not self.alive:
             raise Killed
+
+    def connect(self) -> None:
+        """Make the connection for a send, whose last bytes are still to be read."""
+        self.nap_send = self._nap_after(self.nap_send, "a send")
+
+    def _nap_after(self, left: int, what: str) -> int:
+        if left == 0:
+            self.world.nap(what)
+        return left - (left >= 0)
 
     def disk_step(self, operation: str) -> str | None:
         """Take one file operation, which may fail."""

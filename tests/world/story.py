@@ -34,6 +34,7 @@ class Story:
         self.key = key
         self.posts: list[str] = []
         self.simulator = Simulator(**{"key": key, "faults": Faults.script(script), "now": self.loop.time, **service})
+        self.now = self.simulator.now
         self.volume = Volume(lambda: EPOCH + self.loop.time() + self.skew, self.loop.time)
         self.volume.put(REFERENCE, REFERENCE_BYTES)
         self.process = Process(self, self.volume, key, window=window)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from decimal import Decimal
+from math import inf
 
 import pytest
 from kling.nodes.runware import doubt, download, fetching, identity, sending, waiting
+from kling.nodes.runware.inquiry import Inquiry
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.order import Order
 from kling.nodes.runware.record import State
+from kling.nodes.runware.task import Purchase
 
 from world.disk import MemoryDisk
 from world.run import chunk
 
 PART = 50
 PARTS_MOST = 20
-RARE = {"limited is not sent": 400, "window without end": 1_450, "first failure is final": 850}
+RARE = {
+    "limited is not sent": 400,
+    "window without end": 1_450,
+    "first failure is final": 850,
+    "sleeps are not noticed": 900,
+}
 """Worlds before the first that notices a mistake which few of them can."""
 
 
@@ -31,6 +40,14 @@ def _window_without_end(patch):
 
     patch.setattr(doubt, "_seconds_to_repeat", seconds)
     patch.setattr(sending, "seconds_left", lambda _: 30.0)
+
+
+def _sleeps_are_not_noticed(patch):
+    def in_doubt_for(purchase):
+        return inf if purchase.first_sent is None else asyncio.get_running_loop().time() - purchase.first_sent
+
+    patch.setattr(Purchase, "in_doubt_for", property(in_doubt_for))
+    patch.setattr(Inquiry, "_now", lambda _: (asyncio.get_running_loop().time(),) * 2)
 
 
 def _no_settling(patch):

@@ -12,10 +12,11 @@ import asyncio
 import json
 import traceback
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kling.nodes.runware.attempts import AHEAD, FAR
 from kling.nodes.runware.journal import midnight
@@ -89,15 +90,23 @@ class World:
         self.key = f"key-{seed:08d}-{chance.getrandbits(64):016x}"
         self.keys = [self.key]
         self.simulator = Simulator(
-            seed=seed, key=self.key, latency=self._latency, dedupe=self.dedupe, faults=self.weather, balance=1e6
+            seed=seed,
+            key=self.key,
+            latency=self._latency,
+            dedupe=self.dedupe,
+            faults=self.weather,
+            balance=1e6,
+            now=self.now,
         )
         self.weather.simulator = self.simulator
         if chance.random() < 0.4 and not harsh:
             self.simulator.service.__class__ = ShyService
         self.skew = 0.0
+        self.slept = self.stalled = 0.0
+        self.naps = _naps(seed)
         self.budget = _budget(seed)
         self.layout = chance.choices(("one", "shared", "separate"), (0, 0, 1) if harsh else (70, 15, 15))[0]
-        self.volumes = [Volume(self._clock, self.loop.time) for _ in range(2 if self.layout == "separate" else 1)]
+        self.volumes = [Volume(self._clock, self.now) for _ in range(2 if self.layout == "separate" else 1)]
         for volume in self.volumes:
             volume.put(REFERENCE, REFERENCE_BYTES)
             if chance.random() < 0.6:
@@ -124,8 +133,12 @@ class World:
     def _latency(self, _task: dict[str, Any]) -> float:
         return FASTEST + min(self.chance.expovariate(1 / self.usual), 600.0)
 
+    def now(self) -> float:
+        """Tell the service's time, and how long the machines are up: the loop's clock stands still in their sleep."""
+        return self.loop.time() + self.slept
+
     def _clock(self) -> float:
-        return EPOCH + self.loop.time() + self.skew
+        return EPOCH + self.now() + self.skew
 
     def _homes(self) -> list[Volume]:
         return [self.volumes[0], self.volumes[-1]] if self.layout != "one" else [self.volumes[0]]
@@ -135,11 +148,11 @@ class World:
 
     def note(self, text: str) -> None:
         """Tell what happens."""
-        self.notes.append(f"{self.loop.time():9.1f}  {text}")
+        self.notes.append(f"{self.now():9.1f}  {text}")
         if self.verbose:
             print(self.notes[-1])  # noqa: T201  asked for by --verbose
 
-    def fail(self, invariant: str, error: BaseException | None = None) -> None:
+    def fail(self, invariant: str, error: BaseException | None = None) -> NoReturn:
         """Stop the world: an invariant is broken."""
         raise Broken(f"seed {self.seed} ({self.dedupe}, {self.layout}): {invariant}") from error
 
@@ -161,11 +174,7 @@ class World:
         both = len(self.processes) > 1 and chance.random() < 0.5
         for index in range(len(self.processes)) if both else (chance.randrange(len(self.processes)),):
             process = self._alive(index)
-            if chance.random() < 0.25:
-                process.fuse = int(10 ** chance.uniform(0, 2.4))
-            if chance.random() < 0.15:
-                process.disk_fault = chance.choice(("full", "read-only", "broken", "torn", "unreadable"))
-                process.disk_fuse = int(10 ** chance.uniform(0, 1.9)) - 1
+            self._endanger(process)
             for kind, take in self.wanted:
                 patience = chance.expovariate(1 / 30) if chance.random() < 0.3 else NODE_PATIENCE
                 pressing.append(self._press(process, order(kind, process.key, take), patience, index))
@@ -184,6 +193,19 @@ class World:
                 (20, 30, 25, 22, 3),
             )[0]
         )
+
+    def _endanger(self, process: Process) -> None:
+        """Draw when a process is to end, to sleep, and to have trouble with its disk."""
+        chance = self.chance
+        if chance.random() < 0.25:
+            process.fuse = int(10 ** chance.uniform(0, 2.4))
+        if self.naps is not None and self.naps.random() < 0.3:
+            process.nap_fuse = int(10 ** self.naps.uniform(0, 2.6))
+        if self.naps is not None and self.naps.random() < 0.5:
+            process.nap_send = self.naps.randrange(3)
+        if chance.random() < 0.15:
+            process.disk_fault = chance.choice(("full", "read-only", "broken", "torn", "unreadable"))
+            process.disk_fuse = int(10 ** chance.uniform(0, 1.9)) - 1
 
     def _alive(self, index: int) -> Process:
         process = self.processes[index]
@@ -211,17 +233,32 @@ class World:
 
     async def _press(self, process: Process, wanted: Order, patience: float, index: int) -> Outcome:
         self.note(f"process {index} presses Run for take {wanted.take}, waits {patience:.0f} s")
-        began = self.loop.time()
+        began = self.loop.time() - self.stalled
         outcome = await process.buy(wanted, patience)
         self.note(f"process {index}, take {wanted.take}: {outcome.end} {outcome.error or ''}")
         self.ends.append(outcome.end)
-        self._check_end(outcome, self.loop.time() - began, patience)
+        self._check_end(outcome, self.loop.time() - self.stalled - began, patience)
         return outcome
 
     async def _strike(self, seconds: float) -> None:
         """Let mischief come while purchases run."""
         await asyncio.sleep(seconds)
         self._mischief()
+
+    def nap(self, when: str) -> None:
+        """Let the machines sleep, or a disk hold up the process; the service goes on."""
+        assert self.naps is not None
+        if self.naps.random() < 0.7:
+            seconds = self.naps.choice(
+                (self.naps.uniform(3, 40), self.naps.uniform(40, 600), self.naps.uniform(3600, 5000))
+            )
+            self.slept += seconds
+            self.note(f"slept for {seconds:.0f} s at {when}")
+        else:
+            seconds = self.naps.uniform(1, 60)
+            self.stalled += seconds
+            self.loop.stall(seconds)
+            self.note(f"stalled for {seconds:.0f} s at {when}")
 
     def _mischief(self) -> None:
         """Do what users and fate do, between two presses or during one."""
@@ -271,12 +308,9 @@ class World:
     def check_sending(self, process: Process, body: bytes) -> None:
         """I3 and I4, at the moment a purchase leaves."""
         task_uuid = json.loads(body)[0]["taskUUID"]
-        durable = process.volume.durable_bytes(FOLDER / "tasks" / f"{task_uuid}.json")
-        record = json.loads(durable) if durable else {}
-        if record.get("state") != State.SENDING.value or not record.get("maybe_sent"):
-            self.fail("I3: sent without a durable record")
+        record = self._sending_record(process.volume, task_uuid)
         self.note(f"sends {task_uuid}")
-        sent = Sent(task_uuid, record["attempt"], self.loop.time(), process.volume, len(self.simulator.requests))
+        sent = Sent(task_uuid, record["attempt"], self.now(), process.volume, len(self.simulator.requests))
         self.sends.setdefault(task_uuid, []).append(sent)
         earlier = self.sent.setdefault(record["intent"], [])
         if task_uuid in earlier:
@@ -287,6 +321,16 @@ class World:
             if not (_ended_badly(known) or elsewhere or each in self.ended or self._other_name()):
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
+
+    def _sending_record(self, volume: Volume, task_uuid: str) -> dict[str, Any]:
+        """Give the durable record of what is sent, also where somebody has torn or deleted it since it was written."""
+        path = FOLDER / "tasks" / f"{task_uuid}.json"
+        for text in (volume.durable_bytes(path), volume.before.get(path)):
+            with suppress(ValueError):
+                record: dict[str, Any] = json.loads(text or b"{}")
+                if record.get("state") == State.SENDING.value and record.get("maybe_sent"):
+                    return record
+        return self.fail("I3: sent without a durable record")
 
     def note_answer(self, process: Process, body: bytes, asked_at: float) -> None:
         """Remember who was told of a task, and of when; the answer may have been long on its way."""
@@ -458,6 +502,12 @@ def _budget(seed: int) -> Decimal | None:
     """Draw a day's budget, USD, for some worlds; by a chance of its own, so that the others stay as they were."""
     chance = Random(f"{seed} budget")  # noqa: S311  no secret
     return Decimal(chance.choice(("0.41", "0.42", "0.83", "0.84", "1.26", "2.00"))) if chance.random() < 0.2 else None
+
+
+def _naps(seed: int) -> Random | None:
+    """Draw what is drawn of sleeping machines and slow disks, in some worlds; by a chance of its own, as above."""
+    chance = Random(f"{seed} naps")  # noqa: S311  no secret
+    return chance if chance.random() < 0.15 else None
 
 
 def _ended_badly(record: bytes | None) -> bool:
