@@ -57,8 +57,6 @@ class Volume:
         self.booted = 0.0
         self.names: dict[Path, Node] = {}
         self.durable: dict[Path, Node] = {}
-        self.before: dict[Path, bytes | None] = {}
-        """What somebody changed or deleted from outside, as it was."""
         self.locks: dict[tuple[Path, int], object] = {}
 
     def uptime(self) -> float:
@@ -82,19 +80,17 @@ class Volume:
         self.names, self.durable = kept, dict(kept)
         self.locks.clear()
 
-    def durable_bytes(self, path: Path) -> bytes | None:
-        """What a crash now would surely leave of a file."""
-        node = self.durable.get(path)
+    def durable_bytes(self, path: Path, durable: dict[Path, Node] | None = None) -> bytes | None:
+        """What a crash now, or when `durable` was so, would surely leave of a file."""
+        node = (self.durable if durable is None else durable).get(path)
         return bytes(node.data[: node.synced]) if node else None
 
     def put(self, path: Path, data: bytes) -> None:
         """Write a file from outside, as a user would."""
-        self.before[path] = self.durable_bytes(path)
         self.names[path] = self.durable[path] = Node(bytearray(data), len(data), self.clock())
 
     def drop(self, path: Path) -> None:
         """Delete a file from outside."""
-        self.before[path] = self.durable_bytes(path)
         self.names.pop(path, None)
         self.durable.pop(path, None)
 

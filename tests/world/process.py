@@ -52,13 +52,14 @@ class _Network(httpx.AsyncBaseTransport):
         self._inner = process.world.simulator.transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        durable = dict(self._process.volume.durable)  # before the first byte is read: users meddle while bytes leave
         if not isinstance(request.stream, httpx.ByteStream):  # a purchase, whose bytes come from a file
             self._process.connect()
         self._process.step("request")
         await request.aread()
         world, asks = self._process.world, b'"getResponse"' in request.content[:120]
         if b'"videoInference"' in request.content[:120]:
-            world.check_sending(self._process, request.content)
+            world.check_sending(self._process, request.content, durable)
         asked_at = world.now()
         reply = await self._inner.handle_async_request(request)
         if asks and reply.status_code == httpx.codes.OK:

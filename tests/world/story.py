@@ -10,7 +10,7 @@ from kling.nodes.runware.record import Record
 from kling.nodes.runware.simulator import Faults, Simulator
 
 from .clockwork import EPOCH, VirtualLoop
-from .disk import Volume
+from .disk import Node, Volume
 from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
 
@@ -48,7 +48,7 @@ class Story:
         """Show what broke the story."""
         raise AssertionError(invariant) from error
 
-    def check_sending(self, process: Process, body: bytes) -> None:  # noqa: ARG002
+    def check_sending(self, process: Process, body: bytes, durable: dict[Path, Node]) -> None:  # noqa: ARG002
         """Keep what was sent."""
         self.posts.append(body.decode())
 

@@ -39,8 +39,8 @@ class Kill:
     step: str | None
     after: str | None = None
     nth: int = 0
-    until: str = ""
-    """What another process must have met with by then."""
+    once_locked_out: bool = False
+    """Whether another process must have met the lock by then."""
     _: KW_ONLY
     state: State | None
     """On the disk."""
@@ -121,7 +121,7 @@ takes = itertools.count(1)
 
 
 def job(folder, service, take, kill=None):
-    kill_at = kill and {"after": kill.after, "step": kill.step, "nth": kill.nth, "until": kill.until}
+    kill_at = kill and {name: getattr(kill, name) for name in ("after", "step", "nth", "once_locked_out")}
     return {"folder": str(folder), "base_url": service.base_url, "key": KEY, "take": take, "kill_at": kill_at}
 
 
@@ -245,7 +245,7 @@ def test_two_processes_that_buy_at_once_do_not_pass_the_days_budget(tmp_path, se
 
 def test_a_process_killed_while_another_waits_leaves_it_the_lock(tmp_path, service, zygote):
     """What the dead one sent is found by the one that waited, which sends nothing."""
-    kill = Kill("all of videoInference", until="locked out", state=State.SENDING, arrived=True)
+    kill = Kill("all of videoInference", once_locked_out=True, state=State.SENDING, arrived=True)
     for number in range(RACES):
         take, folder = next(takes), tmp_path / str(number)
         dead, survivor = zygote(job(folder, service, take, kill), job(folder, service, take) | {"begin_after": "sent"})

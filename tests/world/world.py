@@ -12,11 +12,10 @@ import asyncio
 import json
 import traceback
 from collections import Counter, defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from kling.nodes.runware.attempts import AHEAD, FAR
 from kling.nodes.runware.journal import midnight
@@ -26,13 +25,15 @@ from kling.nodes.runware.simulator import Simulator, tiny_film
 from kling.nodes.runware.simulator.spoil import vary
 
 from .clockwork import EPOCH, VirtualLoop
-from .disk import Volume
+from .disk import Node, Volume
 from .mischief import DEEDS
 from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
 from .weather import DENYING, HARSH, TABLES, ShyService, Weather
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kling.nodes.runware.order import Order
     from kling.nodes.runware.simulator.jobs import Job
 
@@ -152,7 +153,7 @@ class World:
         if self.verbose:
             print(self.notes[-1])  # noqa: T201  asked for by --verbose
 
-    def fail(self, invariant: str, error: BaseException | None = None) -> NoReturn:
+    def fail(self, invariant: str, error: BaseException | None = None) -> None:
         """Stop the world: an invariant is broken."""
         raise Broken(f"seed {self.seed} ({self.dedupe}, {self.layout}): {invariant}") from error
 
@@ -305,10 +306,13 @@ class World:
 
     # The invariants
 
-    def check_sending(self, process: Process, body: bytes) -> None:
-        """I3 and I4, at the moment a purchase leaves."""
+    def check_sending(self, process: Process, body: bytes, durable: dict[Path, Node]) -> None:
+        """I3 and I4, as a purchase leaves; `durable` is what lay safely on the disk before its first byte."""
         task_uuid = json.loads(body)[0]["taskUUID"]
-        record = self._sending_record(process.volume, task_uuid)
+        text = process.volume.durable_bytes(FOLDER / "tasks" / f"{task_uuid}.json", durable)
+        record = json.loads(text) if text else {}
+        if record.get("state") != State.SENDING.value or not record.get("maybe_sent"):
+            self.fail("I3: sent without a durable record")
         self.note(f"sends {task_uuid}")
         sent = Sent(task_uuid, record["attempt"], self.now(), process.volume, len(self.simulator.requests))
         self.sends.setdefault(task_uuid, []).append(sent)
@@ -321,16 +325,6 @@ class World:
             if not (_ended_badly(known) or elsewhere or each in self.ended or self._other_name()):
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
-
-    def _sending_record(self, volume: Volume, task_uuid: str) -> dict[str, Any]:
-        """Give the durable record of what is sent, also where somebody has torn or deleted it since it was written."""
-        path = FOLDER / "tasks" / f"{task_uuid}.json"
-        for text in (volume.durable_bytes(path), volume.before.get(path)):
-            with suppress(ValueError):
-                record: dict[str, Any] = json.loads(text or b"{}")
-                if record.get("state") == State.SENDING.value and record.get("maybe_sent"):
-                    return record
-        return self.fail("I3: sent without a durable record")
 
     def note_answer(self, process: Process, body: bytes, asked_at: float) -> None:
         """Remember who was told of a task, and of when; the answer may have been long on its way."""

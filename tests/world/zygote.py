@@ -2,9 +2,10 @@
 
 A job is {"folder", "base_url", "key", "take", "kill_at", "begin_after", "daily_budget"}; a line may hold several,
 which then run at the same time.
-`kill_at` is {"after", "step", "nth", "until"}: the process kills itself with SIGKILL at the n-th step of that name (of
-any, if there is none) that comes after the first of the other name (after the start, if there is none); with `until`
-once another process has been locked out. Every step has a name; a number would mean another step after any change.
+`kill_at` is {"after", "step", "nth", "once_locked_out"}: the process kills itself with SIGKILL at the n-th step of that
+name (of any, if there is none) that comes after the first of the other name (after the start, if there is none), and if
+so wished not before another process has met its lock. Every step has a name; a number would mean another step after any
+change.
 `begin_after` is the ending of a file below tasks/ that the process waits for.
 """
 
@@ -66,7 +67,7 @@ class Steps:
             return
         if self._passed and self.kill_at["step"] in {None, name}:
             if not self._left:
-                while self.kill_at["until"] and not self._locked_out.exists():
+                while self.kill_at["once_locked_out"] and not self._locked_out.exists():
                     time.sleep(0.001)
                 os.kill(os.getpid(), signal.SIGKILL)
             self._left -= 1
