@@ -38,6 +38,7 @@ REPLAY = ".venv/bin/python tests/world/run.py"
 def chunk(first: int, count: int, *, harsh: bool = False) -> tuple[int, Counter[str], list[tuple[int, str]]]:
     """Live through some worlds; gives how many, what they showed, and which failed."""
     from world.clockwork import VirtualLoop
+    from world.judge import figures
     from world.world import Broken, run
 
     gc.freeze()  # what is imported stays; looking through it again and again would take a tenth of the time
@@ -47,7 +48,7 @@ def chunk(first: int, count: int, *, harsh: bool = False) -> tuple[int, Counter[
     failed = []
     for seed in range(first, first + count):
         try:
-            seen.update(run(seed, loop, harsh=harsh).figures())
+            seen.update(figures(run(seed, loop, harsh=harsh)))
         except Broken as error:
             cause = f" <- {error.__cause__!r}" if error.__cause__ else ""
             failed.append((seed, f"{error}{cause}"))
@@ -69,6 +70,7 @@ def stories(first: int, count: int) -> str:
 def replay(seed: int, *, harsh: bool, verbose: bool) -> int:
     """Live through one world and tell its story."""
     from world.clockwork import VirtualLoop
+    from world.judge import figures
     from world.world import run
 
     loop = VirtualLoop()
@@ -78,7 +80,7 @@ def replay(seed: int, *, harsh: bool, verbose: bool) -> int:
     except AssertionError:
         traceback.print_exc()
         return 1
-    print(f"seed {seed}: every invariant holds. {dict(world.figures())}")
+    print(f"seed {seed}: every invariant holds. {dict(figures(world))}")
     return 0
 
 
@@ -111,9 +113,9 @@ def _many(start: int, seeds: int, jobs: int, *, harsh: bool) -> int:
     chunks = [(first, min(CHUNK, start + seeds - first), harsh) for first in range(start, start + seeds, CHUNK)]
     with multiprocessing.get_context("fork" if os.name == "posix" else "spawn").Pool(jobs) as pool:
         for result in [pool.imap_unordered(_chunk, chunks)]:
-            for count, figures, failed in result:
+            for count, shown, failed in result:
                 done += count
-                seen.update(figures)
+                seen.update(shown)
                 failures += len(failed)
                 for seed, why in failed:
                     print(f"FAILED {why}\n       {REPLAY} --seed {seed}{' --harsh' * harsh} --verbose", flush=True)

@@ -1,4 +1,4 @@
-"""One world from one seed: a service, its faults, one or two processes, their users; then the invariants.
+"""One world from one seed: a service, its faults, one or two processes, their users; then the invariants (judge.py).
 
 The invariants are those of the protocol (docs/money-safety.md): I1 a task UUID is billed once; I2 what was billed is
 delivered to those who keep asking; I3 nothing is sent without a durable record; I4 no second UUID for an intent
@@ -11,43 +11,33 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
-from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from kling.nodes.runware.attempts import AHEAD, FAR
-from kling.nodes.runware.journal import midnight
 from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import ENDED_BADLY, State
-from kling.nodes.runware.simulator import Simulator, tiny_film
-from kling.nodes.runware.simulator.spoil import vary
+from kling.nodes.runware.simulator import Simulator
 
+from . import judge
 from .clockwork import EPOCH, VirtualLoop
 from .disk import Node, Volume
 from .mischief import DEEDS
 from .orders import KINDS, REFERENCE, REFERENCE_BYTES, Kind, order
 from .process import FOLDER, Outcome, Process
-from .weather import DENYING, HARSH, TABLES, ShyService, Weather
+from .weather import HARSH, TABLES, ShyService, Weather
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kling.nodes.runware.order import Order
-    from kling.nodes.runware.simulator.jobs import Job
 
 DEDUPES = ("running", "forever", "none")
 FASTEST = 35.0
 """Seconds: no render is faster (A3)."""
 NODE_PATIENCE = 2_700.0
 CALM_PRESSES = 5
-CALLED_FAILED = 3
-"""So many answers that call a task failed, over half a minute, are believed."""
-FIT_TO_SEND_BY = Timing.fresh + Timing.look
-"""Seconds for which an answer that showed nothing is believed."""
-AFAR_ASKED_BY = 3_600.0
-"""Seconds before a send in which its press must have asked about the attempts far ahead."""
 LONGEST = 2 * Timing.watch
 """Seconds after which no purchase runs any more."""
 HISTORY = json.dumps({"klingai:kling-video@3-standard 5": [40, 45, 55, 60, 90, 120]}).encode()
@@ -165,7 +155,7 @@ class World:
             await self._turn()
         await self._calm()
         await self._everything_ends()
-        self._look()
+        judge.look(self)
 
     async def _turn(self) -> None:
         chance = self.chance
@@ -322,7 +312,7 @@ class World:
         for each in earlier:
             known = process.volume.durable_bytes(FOLDER / "tasks" / f"{each}.json")
             elsewhere = self.layout == "separate" and _is(known, State.INTENT)  # sent there, only prepared here
-            if not (_ended_badly(known) or elsewhere or each in self.ended or self._other_name()):
+            if not (_ended_badly(known) or elsewhere or each in self.ended or judge.other_name(self)):
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
 
@@ -343,153 +333,6 @@ class World:
         tasks = {task for process in self.processes for _, task, _ in process.running.values()}
         if tasks and (await asyncio.wait(tasks, timeout=LONGEST))[1]:
             self.fail("I6: a purchase never ends by itself")
-
-    def _look(self) -> None:
-        """Judge the whole, when all is over."""
-        self.simulator.run_out()
-        self._look_at_bills()
-        self._look_at_films()
-        self._look_at_the_days()
-        for volume in self.volumes:
-            for path, node in volume.names.items():
-                if any(key.encode() in node.data for key in self.keys):
-                    self.fail(f"I7: the key stands in {path}")
-
-    def _look_at_bills(self) -> None:
-        for task_uuid in self.simulator.service.jobs:
-            billed = self.simulator.billed(task_uuid)
-            if billed > 1 and not self._allowed_double():
-                self.fail(f"I1: {task_uuid} was billed {billed} times")
-        for attempts in self.sent.values():
-            paid = [task_uuid for task_uuid in attempts if self.simulator.billed(task_uuid)]
-            allowed = self._allowed_double() or self._changed_its_mind(paid[:-1]) or self._other_name()
-            if len(paid) > 1 and not allowed:
-                if not self._bought_blindly(paid):
-                    self.fail(f"I1: {len(paid)} attempts at one purchase were billed")
-                self.bought_blindly += 1
-            self.paid_again += len(paid) > 1 and self._changed_its_mind(paid[:-1])
-
-    def _look_at_films(self) -> None:
-        films = self._films()
-        for task_uuid, jobs in self.simulator.service.jobs.items():
-            paid = [row["videoUUID"] for job in jobs if job.charged for row in job.films[: job.successes]]
-            missing = [video_uuid for video_uuid in paid if video_uuid not in films]
-            if missing and len(jobs) == 1 and not (self._other_name() and "films" in self.suffered):
-                self.fail(f"I2: film {missing[0]} of {task_uuid} was billed and not delivered")
-
-    def _look_at_the_days(self) -> None:
-        """Sum what each machine spent in a day. Where its clock or its journal was tampered with it cannot know."""
-        if self.budget is None or self.suffered & {"clock", "journal"} or self._allowed_double():
-            return
-        spent: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
-        for jobs in self.simulator.service.jobs.values():
-            for job in jobs:
-                if job.charged:
-                    sent = self._send_of(job)
-                    day = midnight(EPOCH + sent.at).isoformat()
-                    spent[self.volumes.index(sent.machine), day] += Decimal(str(job.price)) * job.successes
-        for (machine, day), total in spent.items():
-            if total > self.budget:
-                self.fail(f"machine {machine} spent {total} on {day}, and its budget is {self.budget}")
-
-    def figures(self) -> Counter[str]:
-        """What this world showed, for the sums of a soak run."""
-        seen: Counter[str] = Counter({"worlds": 1, "posts": 0})
-        for exchange in self.simulator.requests:
-            seen["exchanges"] += 1
-            seen["posts"] += exchange.channel == "videoInference"
-            seen["faults"] += exchange.fault is not None
-        seen.update(f"end: {end}" for end in self.ends)
-        seen["crashes"] = sum("killed at" in note for note in self.notes)
-        seen["films not delivered at the end"] = sum(end != "film" for end in self.final)
-        seen["paid for two attempts, as a failure became a film later"] = self.paid_again
-        seen["with a day's budget"] = self.budget is not None
-        seen["exempt: journal lost and key rotated"] = self._other_name()
-        seen["exempt: two machines that bought two attempts, and could not see each other's"] = self.bought_blindly
-        seen["exempt: two machines or no journal, and no help from the service"] = self._allowed_double()
-        return seen
-
-    def _other_name(self) -> bool:
-        """Whether this machine cannot know what an earlier purchase was called: its record and its key are gone."""
-        return "key" in self.suffered and ("journal" in self.suffered or self.layout == "separate")
-
-    def _allowed_double(self) -> bool:
-        """Whether nothing but the service could have prevented a second job, and it did not.
-
-        Two machines, a machine and its earlier self whose whole journal is gone, and one whose clock was set while it
-        was off or its records were torn, have only the service between them: it must refuse a running task's UUID (A1)
-        and show what it runs.
-        """
-        untimed = "clock" in self.suffered and self.suffered & {"power", "journal"}
-        alone = self.layout == "separate" or "whole journal" in self.suffered or untimed
-        return bool(alone) and (self.dedupe == "none" or isinstance(self.simulator.service, ShyService))
-
-    def _changed_its_mind(self, task_uuids: list[str]) -> bool:
-        """Whether the service called each of these failed, answer after answer, and made a film of it after all."""
-        jobs = self.simulator.service.jobs
-        called = Counter(
-            task.get("taskUUID") for each in self.simulator.requests if each.fault in DENYING for task in each.tasks[:1]
-        )
-        turned = {each for each in task_uuids if any(job.fate and job.fate.kind == "turns" for job in jobs[each])}
-        return all(each in turned or called[each] >= CALLED_FAILED for each in task_uuids)
-
-    def _bought_blindly(self, task_uuids: list[str]) -> bool:
-        """Whether two machines with separate journals bought two attempts, and the later one had asked for the other.
-
-        Its answer must have been young, and no older than its last send; the other's bytes arrived after it. Where the
-        other lay far ahead, one request in time is enough, and further than that nothing is asked. The names differ
-        where one was refused on one machine, and so the service cannot tell: "Not covered" in docs/money-safety.md.
-        """
-        if len(task_uuids) != 2:
-            return False
-        jobs = [next(job for job in self.simulator.service.jobs[each] if job.charged) for each in task_uuids]
-        made = sorted(((self._send_of(job), job.at) for job in jobs), key=lambda one: one[0].at)
-        (earlier, arrived), (later, _) = made
-        if earlier.machine is later.machine:
-            return False
-        if earlier.attempt - later.attempt > AHEAD:
-            return earlier.attempt - later.attempt > FAR or self._came_too_late_afar(earlier, later, arrived)
-        sends = (each for each in self.sends[later.task_uuid] if each.machine is later.machine)
-        before = [each.at for each in sends if each.at < later.at]
-        since = max([later.at - FIT_TO_SEND_BY, *before])
-        told = [moment for moment, machine in self.answers.get(earlier.task_uuid, ()) if machine is later.machine]
-        return any(since <= moment <= min(later.at, arrived) for moment in told)
-
-    def _came_too_late_afar(self, earlier: Sent, later: Sent, arrived: float) -> bool:
-        """Whether an attempt far ahead was asked about among others, and nothing was heard of it after it arrived."""
-        asked = any(
-            len(each.tasks) > 1 and later.at - AFAR_ASKED_BY <= each.at <= later.at
-            for each in self.simulator.requests
-            if any(task.get("taskUUID") == earlier.task_uuid for task in each.tasks)
-        )
-        told = self.answers.get(earlier.task_uuid, ())
-        return asked and not any(machine is later.machine and arrived < moment <= later.at for moment, machine in told)
-
-    def _send_of(self, job: Job) -> Sent:
-        """Find the send that a job was made of, however late it arrived."""
-        requests = self.simulator.requests
-        sends = self.sends[job.task["taskUUID"]]
-        return next(each for each in sends if any(task is job.task for task in requests[each.number].tasks))
-
-    def _films(self) -> set[str]:
-        """Check every film under its final name; give their UUIDs."""
-        found = set()
-        for volume in self.volumes:
-            for path in volume.below("films"):
-                if path.name.startswith("."):
-                    continue
-                task = self.simulator.service.film(path.stem)
-                if task is None:
-                    self.fail(f"I5: {path.name} is no film of ours")
-                whole = tiny_film.render(task[0].task, task[1])
-                if volume.names[path] in self.meddled:
-                    continue
-                data = bytes(volume.names[path].data)
-                versions = range(self.simulator.films.changes + 1)  # the service may have made the file anew
-                if data not in [vary(whole, version, path.suffix[1:]) for version in versions]:
-                    self.fail(f"I5: {path.name} is not what the service made")
-                found.add(path.stem)
-        return found
 
 
 def _budget(seed: int) -> Decimal | None:
