@@ -14,6 +14,7 @@ from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from .inquiry import Inquiry, Moment
     from .order import Order
     from .task import Purchase
     from .verdict import Sighting
@@ -45,27 +46,26 @@ class Answers:
     An answer is as old as its question: it can be long on its way.
     """
 
-    def __init__(self, ask: Ask, age: float) -> None:
-        self._ask, self._age = ask, age
-        self._now = asyncio.get_running_loop().time
-        self._known: dict[str, tuple[float, Sighting]] = {}
+    def __init__(self, inquiry: Inquiry, ask: Ask, age: float) -> None:
+        self._inquiry, self._ask, self._age = inquiry, ask, age
+        self._known: dict[str, tuple[Moment, Sighting]] = {}
 
     async def __call__(self, task_uuid: str) -> Sighting:
         """Give the answer about one attempt; raises what `ask` raises."""
-        if task_uuid not in self._known or self._now() - self._known[task_uuid][0] > self._age:
-            asked = self._now()
+        if task_uuid not in self._known or self._inquiry.since(self._known[task_uuid][0]) > self._age:
+            asked = self._inquiry.now()
             self._known[task_uuid] = asked, await self._ask(task_uuid)
         return self._known[task_uuid][1]
 
     @property
-    def oldest(self) -> float:
-        """When the oldest of the answers was asked for, by the loop's clock."""
-        return min(at for at, _ in self._known.values())
+    def oldest(self) -> Moment:
+        """When the oldest of the answers was asked for."""
+        return max((at for at, _ in self._known.values()), key=self._inquiry.since)
 
     @property
     def are_young(self) -> bool:
         """Whether none has grown old while others were waited for."""
-        return self._now() - self.oldest <= self._age
+        return self._inquiry.since(self.oldest) <= self._age
 
 
 async def choose(purchase: Purchase) -> tuple[Record, bool]:

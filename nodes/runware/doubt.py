@@ -90,7 +90,7 @@ async def _is_the_only_attempt(purchase: Purchase) -> bool:
 
     An answer that grew old while the others were waited for is asked for again. Raises CameTrue.
     """
-    answers = attempts.Answers(partial(_seen_soon, purchase), purchase.timing.fresh)
+    answers = attempts.Answers(purchase.inquiry, partial(_seen_soon, purchase), purchase.timing.fresh)
     for _ in range(sending.LOOKS):
         try:
             await attempts.check_others(purchase, ask=answers)

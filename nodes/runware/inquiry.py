@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from .task import Purchase
 
 
+Moment = tuple[float, float]
+"""The loop's clock, which stands still while the machine sleeps, and the journal's, which can be set."""
+NEVER: Moment = float("-inf"), float("-inf")
+
+
 class Inquiry:
     """What one purchase asks the service. Nothing here spends, sends or writes anything down."""
 
     def __init__(self, purchase: Purchase) -> None:
         self._purchase = purchase
         self._client, self._journal, self._timing = purchase.client, purchase.journal, purchase.timing
-        self._clean_at = float("-inf"), float("-inf")
-        """When the last clear answer was asked for, by both clocks."""
+        self._clean_at = NEVER
+        """When the last clear answer was asked for."""
 
     async def ask(self, task_uuid: str) -> Sighting | None:
         """Ask for the state; None when no answer came. Raises AuthenticationError when the key is refused."""
@@ -47,11 +52,11 @@ class Inquiry:
 
         An answer is as old as its question: it can be long on its way.
         """
-        asked = self._now()
+        asked = self.now()
 
         async def ask(task_uuid: str) -> Sighting | None:
             nonlocal asked
-            asked = self._now()
+            asked = self.now()
             return await self.ask(task_uuid)
 
         sighting = await _patiently(ask, task_uuid)
@@ -110,11 +115,10 @@ class Inquiry:
         return await self._weighed(task_uuid, sighting, await self.archived_or_unclear(task_uuid))
 
     async def _seen_at_once(self, task_uuid: str) -> Sighting:
-        loop = asyncio.get_running_loop()
-        archive, began = asyncio.ensure_future(self._archived_soon(task_uuid)), loop.time()
+        archive, began = asyncio.ensure_future(self._archived_soon(task_uuid)), self.now()
         try:
             sighting = await self.ask_or_stop(task_uuid)
-            archived = await archive if loop.time() - began <= self._timing.look else None  # else it has grown old
+            archived = await archive if self.since(began) <= self._timing.look else None  # else it has grown old
             if archived is None or not archived.is_clear:
                 archived = await self._archived_soon(task_uuid)
             return await self._weighed(task_uuid, sighting, archived)
@@ -152,19 +156,22 @@ class Inquiry:
                     break
         return [each for each in task_uuids if each in shown]
 
-    @property
-    def just_asked(self) -> bool:
-        """Whether a clear answer is young enough to send by it, also where the machine has slept since."""
-        ages = (now - then for now, then in zip(self._now(), self._clean_at, strict=True))
-        return max(ages) <= self._timing.fresh
-
-    def _now(self) -> tuple[float, float]:
-        """Tell the time by the loop's clock, which stands still in a sleep, and by the other, which can be set."""
+    def now(self) -> Moment:
+        """Tell the time, to ask `since` later how long ago it was."""
         return asyncio.get_running_loop().time(), self._journal.clock()
 
-    def age_answers(self, moment: float = float("-inf")) -> None:
-        """Take what is known for no younger than `moment`, by the loop's clock; by default everything is asked anew."""
-        self._clean_at = moment, self._clean_at[1]
+    def since(self, then: Moment) -> float:
+        """Seconds since a moment, by the clock that says more: so an answer ages in a sleep, too."""
+        return max(now - before for now, before in zip(self.now(), then, strict=True))
+
+    @property
+    def just_asked(self) -> bool:
+        """Whether a clear answer is young enough to send by it."""
+        return self.since(self._clean_at) <= self._timing.fresh
+
+    def age_answers(self, moment: Moment = NEVER) -> None:
+        """Take what is known for no younger than `moment`; by default everything is asked anew."""
+        self._clean_at = moment
 
     async def archived(self, task_uuid: str) -> Sighting | None:
         """Ask the archive. It keeps the last answer to a UUID: after a refused copy the refusal, not the render."""

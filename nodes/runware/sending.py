@@ -58,12 +58,11 @@ async def exists(purchase: Purchase) -> bool:
     After a look that took long comes a short one, for which a slow archive is not waited for: another machine may have
     bought meanwhile what was asked about first. What grew old even then is asked for again. May raise CameTrue.
     """
-    loop, task_uuid = asyncio.get_running_loop(), purchase.record.task_uuid
-    began = loop.time()
+    task_uuid, began = purchase.record.task_uuid, purchase.inquiry.now()
     await attempts.check_others(purchase)
     archived = await purchase.inquiry.archived_or_unclear(task_uuid)
     known = archived.is_taken or (await purchase.inquiry.ask_or_stop(task_uuid)).proves
-    if not known and loop.time() - began > purchase.timing.look:
+    if not known and purchase.inquiry.since(began) > purchase.timing.look:
         known = await _shortly(purchase)
     if known:
         purchase.accept(THERE_ALREADY)
@@ -72,7 +71,8 @@ async def exists(purchase: Purchase) -> bool:
 
 async def _shortly(purchase: Purchase) -> bool:
     """Take short looks until all that they showed is young. May raise CameTrue."""
-    answers = attempts.Answers(purchase.inquiry.seen_at_once, purchase.timing.fresh - purchase.timing.look)
+    inquiry, timing = purchase.inquiry, purchase.timing
+    answers = attempts.Answers(inquiry, inquiry.seen_at_once, timing.fresh - timing.look)
     for _ in range(LOOKS):
         if await _is_shown(purchase, answers):
             return True

@@ -148,7 +148,7 @@ def test_an_answer_that_was_long_on_its_way_is_as_old_as_its_question():
 
     async def looks(seconds):
         slowly.seconds = seconds
-        answers = Answers(purchase.inquiry.ask_or_stop, Timing.fresh)
+        answers = Answers(purchase.inquiry, purchase.inquiry.ask_or_stop, Timing.fresh)
         await answers(here.order().uuid(0))
         return answers.are_young, purchase.inquiry.just_asked
 

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from kling.nodes.runware import errors
+from kling.nodes.runware.attempts import Answers
 from kling.nodes.runware.journal import BUDGET_LOCK_PLACE, midnight
+from kling.nodes.runware.order import Timing
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
@@ -307,12 +309,16 @@ class Sleepy(Story):
             sent.append(request)
             if len(sent) == nth:
                 await meanwhile()
-                self.slept += seconds
-                process.journal.clock = lambda: process.volume.clock() + seconds
-                process.journal.uptime = lambda: process.volume.uptime() + seconds
+                self.sleep(process, seconds)
             return await connect(request)
 
         process.client._submissions._transport = SimpleNamespace(handle_async_request=asleep)
+
+    def sleep(self, process, seconds=60.0):
+        """Let a process's machine sleep now."""
+        self.slept += seconds
+        process.journal.clock = lambda: process.volume.clock() + seconds
+        process.journal.uptime = lambda: process.volume.uptime() + seconds
 
 
 @pytest.mark.parametrize("unclear", [0, 6], ids=["the service answers", "it does not at first"])
@@ -336,6 +342,45 @@ def test_what_another_machine_bought_while_this_one_slept_is_seen_before_the_las
     assert here.run(left.buy(here.order(), 3_000.0)).end == "film"
     assert here.slept
     assert (here.sends, here.billed) == (1, 1)
+
+
+def test_what_another_machine_bought_while_this_one_slept_between_its_questions_is_seen():
+    """It had asked about the attempts around its own, and slept before it asked about its own, which was not known."""
+    here = Sleepy(("videoInference", REFUSED))
+    assert here.buy().end == "InsufficientCreditsError"
+    left, order, slept = elsewhere(here), here.order(), []
+    details = left.client.details
+
+    async def asleep(task_uuid, *others):
+        if task_uuid == order.uuid(1) and not others and not slept:
+            slept.append(task_uuid)
+            await here.process.buy(order, 0.5)
+            here.sleep(left)
+        return await details(task_uuid, *others)
+
+    left.client.details = asleep
+    assert here.run(left.buy(order, 3_000.0)).end == "film"
+    assert slept
+    assert (here.sends, here.billed) == (2, 1)
+
+
+def test_answers_grow_old_in_a_sleep():
+    here = Sleepy()
+    purchase = here.process.purchase(here.order())
+    young = []
+
+    async def looks():
+        answers = Answers(purchase.inquiry, purchase.inquiry.ask_or_stop, Timing.fresh)
+        for _ in range(2):
+            await answers(here.order().uuid(0))
+            young.append(answers.are_young and purchase.inquiry.just_asked)
+            here.sleep(here.process)
+            young.append(answers.are_young or purchase.inquiry.just_asked)
+            here.process.journal.clock = here.process.volume.clock  # and is set back: it may be anything
+        return answers
+
+    here.run(looks())
+    assert young == [True, False, True, False]
 
 
 def test_the_hour_of_a_send_begins_after_the_sleep_before_its_last_bytes():

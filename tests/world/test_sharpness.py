@@ -47,7 +47,7 @@ def _sleeps_are_not_noticed(patch):
         return inf if purchase.first_sent is None else asyncio.get_running_loop().time() - purchase.first_sent
 
     patch.setattr(Purchase, "in_doubt_for", property(in_doubt_for))
-    patch.setattr(Inquiry, "_now", lambda _: (asyncio.get_running_loop().time(),) * 2)
+    patch.setattr(Inquiry, "now", lambda _: (asyncio.get_running_loop().time(),) * 2)
 
 
 def _no_settling(patch):
