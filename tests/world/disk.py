@@ -14,6 +14,8 @@ from random import Random
 
 from kling.nodes.runware.files import Disk
 
+from .clockwork import Sleeper
+
 FAULTS = {
     "full": errno.ENOSPC,
     "read-only": errno.EROFS,
@@ -58,6 +60,8 @@ class Volume:
         self.names: dict[Path, Node] = {}
         self.durable: dict[Path, Node] = {}
         self.locks: dict[tuple[Path, int], object] = {}
+        self.machine = Sleeper()
+        """Whose disk it is."""
 
     def uptime(self) -> float:
         """How long its machine has been up."""

@@ -16,6 +16,7 @@ from kling.nodes.runware.order import Timing
 from kling.nodes.runware.settings import Settings
 from kling.nodes.runware.task import Purchase
 
+from .clockwork import HERE
 from .disk import FOR_ONCE, READS, WRITES, MemoryDisk, Volume
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class _Network(httpx.AsyncBaseTransport):
         durable = dict(self._process.volume.durable)  # before the first byte is read: users meddle while bytes leave
         if not isinstance(request.stream, httpx.ByteStream):  # a purchase, whose bytes come from a file
             self._process.connect()
+        await self._process.doze()
         self._process.step("request")
         await request.aread()
         world, asks = self._process.world, b'"getResponse"' in request.content[:120]
@@ -64,6 +66,7 @@ class _Network(httpx.AsyncBaseTransport):
         reply = await self._inner.handle_async_request(request)
         if asks and reply.status_code == httpx.codes.OK:
             world.note_answer(self._process, request.content, asked_at)
+        await self._process.doze()
         self._process.step("reply")
         return reply
 
@@ -72,7 +75,8 @@ class Process:
     """A process with its journal.
 
     `fuse` counts down steps (awaits, file operations, exchanges) to its death, `nap_fuse` to a
-    sleep of its machine, and `nap_send` counts sends to one in their middle.
+    sleep of all machines, and `nap_send` counts sends to one in their middle; `doze_fuse` counts
+    requests and replies to a sleep of its machine, while the others go on.
     """
 
     def __init__(
@@ -83,7 +87,7 @@ class Process:
         self.key = key
         self.alive = True
         self.fuse = NEVER
-        self.nap_fuse = self.nap_send = NEVER
+        self.nap_fuse = self.nap_send = self.doze_fuse = NEVER
         self.disk_fuse = NEVER
         self.disk_fault = ""
         self.steps = 0
@@ -108,6 +112,13 @@ class Process:
     def connect(self) -> None:
         """Make the connection for a send, whose last bytes are still to be read."""
         self.nap_send = self._nap_after(self.nap_send, "a send")
+
+    async def doze(self) -> None:
+        """Let the machine sleep here, if it is to."""
+        if self.doze_fuse == 0:
+            self.world.doze(self.volume)
+            await asyncio.sleep(0.0)
+        self.doze_fuse -= self.doze_fuse >= 0
 
     def _nap_after(self, left: int, what: str) -> int:
         if left == 0:
@@ -209,4 +220,5 @@ def _awaits(work: Coroutine[Any, Any, Record], process: Process):
 async def _stepping(
     work: Callable[[Purchase], Coroutine[Any, Any, Record]], purchase: Purchase, process: Process
 ) -> Record:
+    HERE.set(process.volume.machine)
     return await _awaits(work(purchase), process)

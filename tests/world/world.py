@@ -126,7 +126,7 @@ class World:
 
     def now(self) -> float:
         """Tell the service's time, and how long the machines are up: the loop's clock stands still in their sleep."""
-        return self.loop.time() + self.slept
+        return self.loop.everywhere() + self.slept
 
     def _clock(self) -> float:
         return EPOCH + self.now() + self.skew
@@ -194,6 +194,8 @@ class World:
             process.nap_fuse = int(10 ** self.naps.uniform(0, 2.6))
         if self.naps is not None and self.naps.random() < 0.5:
             process.nap_send = self.naps.randrange(3)
+        if self.naps is not None and self.layout == "separate" and self.naps.random() < 0.6:
+            process.doze_fuse = int(10 ** self.naps.uniform(0, 1.9))
         if chance.random() < 0.15:
             process.disk_fault = chance.choice(("full", "read-only", "broken", "torn", "unreadable"))
             process.disk_fuse = int(10 ** chance.uniform(0, 1.9)) - 1
@@ -240,9 +242,7 @@ class World:
         """Let the machines sleep, or a disk hold up the process; the service goes on."""
         assert self.naps is not None
         if self.naps.random() < 0.7:
-            seconds = self.naps.choice(
-                (self.naps.uniform(3, 40), self.naps.uniform(40, 600), self.naps.uniform(3600, 5000))
-            )
+            seconds = self._seconds_asleep()
             self.slept += seconds
             self.note(f"slept for {seconds:.0f} s at {when}")
         else:
@@ -250,6 +250,16 @@ class World:
             self.stalled += seconds
             self.loop.stall(seconds)
             self.note(f"stalled for {seconds:.0f} s at {when}")
+
+    def doze(self, volume: Volume) -> None:
+        """Let one machine sleep; the service and the other machine go on."""
+        seconds = self._seconds_asleep()
+        self.loop.sleep(volume.machine, seconds)
+        self.note(f"machine {self.volumes.index(volume)} sleeps for {seconds:.0f} s")
+
+    def _seconds_asleep(self) -> float:
+        assert self.naps is not None
+        return self.naps.choice((self.naps.uniform(3, 40), self.naps.uniform(40, 600), self.naps.uniform(3600, 5000)))
 
     def _mischief(self) -> None:
         """Do what users and fate do, between two presses or during one."""
