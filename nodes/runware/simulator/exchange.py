@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from .faults import Fault
 from .refusal import Refusal
 from .service import Answer, Row, Service
 from .spoil import spoil_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Failure = Literal["refused", "connect_timeout", "no_answer", "reset"]
 
@@ -36,14 +40,13 @@ OK = 200
 
 @dataclass
 class Request:
-    """What arrived: header names in lower case. `patience`: seconds the client waits for an answer."""
+    """What arrived: header names in lower case."""
 
     method: str
     host: str
     path: str
     headers: dict[str, str]
     body: bytes = b""
-    patience: float | None = None
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Reply:
     """What goes back.
 
     `failure`: no answer at all. `cut`: the body ends after that many bytes. `pause` seconds between pieces of
-    `piece` bytes. `delay` seconds before the first byte.
+    `piece` bytes. `delay` seconds before the first byte. `given_up` is to be told when the client waits no more.
     """
 
     status: int = OK
@@ -62,6 +65,7 @@ class Reply:
     pause: float = 0.0
     piece: int = 65536
     delay: float = 0.0
+    given_up: Callable[[float], None] | None = None
 
 
 @dataclass
@@ -142,11 +146,9 @@ def converse(service: Service, request: Request, tasks: list[Row], fault: Fault 
     if fault is None:
         return answer_tasks(service, request, tasks, now)
     kind = fault.kind
-    if kind == "late":
-        arrival = now + (request.patience or 0.0) + fault.seconds
-        service.late += [(arrival, task) for task in tasks]
     if kind in UNHEARD:
-        return Reply(failure=UNHEARD[kind])
+        arrival = partial(service.let_arrive, tasks, fault.seconds) if kind == "late" else None
+        return Reply(failure=UNHEARD[kind], given_up=arrival)
     bare = kind in ("status", "html", "outage")
     if bare and not fault.accepted:
         return refuse(fault, tasks)

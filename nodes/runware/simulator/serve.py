@@ -89,7 +89,11 @@ class Served:
                 reply = self._admin(request)
             else:
                 reply = await self.simulator.answer(request)
-            await _send(reader, writer, reply, head=request.method == "HEAD")
+            try:
+                await _send(reader, writer, reply, head=request.method == "HEAD")
+            finally:
+                if reply.given_up:
+                    reply.given_up(self.simulator.now())
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return
         finally:

@@ -57,6 +57,10 @@ class Service:
     uploads: dict[str, tuple[float, Row]] = field(default_factory=dict)
     accepted: int = 0
 
+    def let_arrive(self, tasks: list[Row], seconds: float, now: float) -> None:
+        """Let tasks that were given up just now arrive after so many seconds."""
+        self.late += [(now + seconds, task) for task in tasks]
+
     def settle(self, now: float) -> None:
         """Bring everything up to a moment: late arrivals are accepted, finished jobs are billed."""
         for item in sorted((item for item in self.late if item[0] <= now), key=lambda item: item[0]):

@@ -80,7 +80,7 @@ class Simulator:
         """A transport for `httpx.AsyncClient`; it answers for the API's host and for the results' host."""
         from .transport import Transport
 
-        return Transport(self.answer)
+        return Transport(self.answer, self.now)
 
     @property
     def faults(self) -> Faults:

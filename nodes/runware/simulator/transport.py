@@ -19,8 +19,9 @@ Answering = Callable[[Request], Awaitable[Reply]]
 class Transport(httpx.AsyncBaseTransport):
     """Hands every request to the simulator instead of the network."""
 
-    def __init__(self, answer: Answering) -> None:
+    def __init__(self, answer: Answering, now: Callable[[], float]) -> None:
         self._answer = answer
+        self._now = now
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request, or raise what httpx raises when the network fails in that manner."""
@@ -32,12 +33,15 @@ class Transport(httpx.AsyncBaseTransport):
             path=request.url.path,
             headers={str(name, "latin-1").lower(): str(value, "latin-1") for name, value in request.headers.raw},
             body=await request.aread(),
-            patience=read,
         )
         reply = await self._answer(asked)
         await _wait(reply.delay, read, request)
         if reply.failure:
-            await _fail(reply, request, connect=patience.get("connect"), read=read)
+            try:
+                await _fail(reply, request, connect=patience.get("connect"), read=read)
+            finally:  # the client may have lost its patience before
+                if reply.given_up:
+                    reply.given_up(self._now())
         lengths = {value for name, value in reply.headers if name == "content-length"}
         if len(lengths) > 1:
             raise httpx.RemoteProtocolError("conflicting Content-Length headers", request=request)

@@ -47,6 +47,21 @@ def test_a_late_task_arrives_after_the_client_gave_up():
     assert after[0]["status"] == "processing"
 
 
+def test_what_is_late_arrives_so_long_after_the_client_gave_up_also_where_that_was_before_its_timeout():
+    """Seed 40201584: a client with less patience than its socket's got what it had given up 13 s before."""
+
+    async def look(simulator):
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(post(simulator, task()), 3)
+        await asyncio.sleep(6.9)
+        before = len(simulator.service.jobs)
+        await asyncio.sleep(0.2)
+        await post(simulator, poll())
+        return before, len(simulator.service.jobs)
+
+    assert run(look(Simulator(faults=Faults.script([("videoInference", Fault("late", seconds=7))])))) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("fault", "status", "jobs"),
     [
