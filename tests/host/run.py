@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from .comfyui import HostError
@@ -18,7 +17,12 @@ ENDS = {
 }
 
 SECONDS_TO_HISTORY = 20.0
-"""ComfyUI writes the history entry just after it has told how the prompt ended."""
+"""ComfyUI writes the history entry just after it has told how the prompt ended, and then tells that no node runs."""
+
+
+def is_last(event: Event) -> bool:
+    """Whether ComfyUI says nothing more about the prompt: no node runs, and the history has its entry."""
+    return event.type == "executing" and event.data["node"] is None
 
 
 class PromptRefused(Exception):
@@ -50,7 +54,8 @@ class Run:
         """
         end = self.wait_for(lambda event: event.type in ENDS, timeout)
         self.status = ENDS[end.type]
-        self.history = self._fetch_history()
+        self.wait_for(is_last, SECONDS_TO_HISTORY)
+        self.history = dict(self._comfy.get(f"/history/{self.prompt_id}").json()[self.prompt_id])
         return self
 
     def wait_for(self, wanted: Any, timeout: float = 60.0) -> Event:
@@ -65,16 +70,6 @@ class Run:
         """Wait until a node shows a status text with this part, and return the text."""
         event = self.wait_for(lambda e: e.type == "progress_text" and part in e.data["text"], timeout)
         return str(event.data["text"])
-
-    def _fetch_history(self) -> dict[str, Any]:
-        deadline = time.monotonic() + SECONDS_TO_HISTORY
-        while time.monotonic() < deadline:
-            entries = self._comfy.get(f"/history/{self.prompt_id}").json()
-            if self.prompt_id in entries:
-                return dict(entries[self.prompt_id])
-            time.sleep(0.05)
-        msg = f"ComfyUI has no history of prompt {self.prompt_id}."
-        raise TimeoutError(msg)
 
     @property
     def events(self) -> list[Event]:
