@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import email.utils
 import errno
 import hashlib
@@ -44,8 +43,6 @@ SEND_SECONDS = 30.0
 """Without a byte going out."""
 SLOWEST_UPLOAD = 8 * 2**10
 """Bytes a second."""
-LAST_LOOK_SECONDS = 10.0
-"""For the questions before the last bytes of a request; where the answers take longer, it goes on without them."""
 STREAM_SECONDS = 60.0
 """Until a file's headers are here."""
 UPLOAD_ANSWER_SECONDS = 120.0
@@ -378,8 +375,7 @@ async def _pieces(
         if sha256 and digest.hexdigest() != sha256:
             raise OSError(errno.EIO, "the prepared request is damaged")
         if last_look is not None:
-            with contextlib.suppress(Late):
-                await within(LAST_LOOK_SECONDS, last_look())
+            await last_look()
         if seconds_left is not None and seconds_left() <= 0:
             raise Late
         yield held

@@ -31,7 +31,7 @@ class Inquiry:
     def __init__(self, purchase: Purchase) -> None:
         self._purchase = purchase
         self._client, self._journal, self._timing = purchase.client, purchase.journal, purchase.timing
-        self._clean_at = NEVER
+        self.clean_at = NEVER
         """When the last clear answer was asked for."""
 
     async def ask(self, task_uuid: str) -> Sighting | None:
@@ -62,7 +62,7 @@ class Inquiry:
         sighting = await _patiently(ask, task_uuid)
         if sighting is None or not (sighting.proves or sighting.denies):
             raise tell.unreachable("the service gave no clear answer", self._purchase.status.task_uuid or task_uuid)
-        self._clean_at = asked
+        self.clean_at = asked
         return sighting
 
     async def archived_or_unclear(self, task_uuid: str) -> Sighting:
@@ -167,11 +167,11 @@ class Inquiry:
     @property
     def just_asked(self) -> bool:
         """Whether a clear answer is young enough to send by it."""
-        return self.since(self._clean_at) <= self._timing.fresh
+        return self.since(self.clean_at) <= self._timing.fresh
 
     def age_answers(self, moment: Moment = NEVER) -> None:
         """Take what is known for no younger than `moment`; by default everything is asked anew."""
-        self._clean_at = moment
+        self.clean_at = moment
 
     async def archived(self, task_uuid: str) -> Sighting | None:
         """Ask the archive. It keeps the last answer to a UUID: after a refused copy the refusal, not the render."""

@@ -38,6 +38,8 @@ class Timing:
     """For so long an answer that showed nothing is fit to send by."""
     look: float = 0.9
     """When the questions before a send took longer, the state of every attempt is asked for once more."""
+    last_look: float = 10.0
+    """For the questions before the last bytes of a request."""
     question: float = 3.5
     """So long a question between two sends may take, which is then asked once more: a longer wait costs the window."""
     unsent_tries: int = 5
@@ -61,6 +63,11 @@ class Timing:
     budget_patience: float = 300.0
     expected: tuple[float, ...] = ()
     """Seconds that renders are taken to last until there is a history; empty where nobody can say."""
+
+    @property
+    def still_renders(self) -> float:
+        """So long after a send it still renders when what leaves now arrives, and is no new one (A1)."""
+        return self.fastest_render - self.latest_delivery
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import attempts, tell
-from .client import Uncertain, service_error
+from .client import Late, Uncertain, longest_way, service_error, within
 from .errors import KlingError, NotSent, RateLimitError, ServerError, StorageError
 from .files import write_whole
 from .journal import BUDGET_LOCK_PLACE, unwritable
@@ -180,8 +180,7 @@ async def _send_first(purchase: Purchase) -> None:
 
 def seconds_left(purchase: Purchase) -> float:
     """How long a copy may be under way, to arrive while the first open send's render must still be running."""
-    timing = purchase.timing
-    return max(0.0, timing.fastest_render - timing.latest_delivery - purchase.in_doubt_for)
+    return max(0.0, purchase.timing.still_renders - purchase.in_doubt_for)
 
 
 async def send(purchase: Purchase, *, is_copy: bool = False) -> None:
@@ -202,7 +201,7 @@ async def send(purchase: Purchase, *, is_copy: bool = False) -> None:
             record.body_size,
             sha256=record.body_sha256,
             seconds_left=partial(seconds_left, purchase) if is_copy else None,
-            last_look=partial(_last_look, purchase),
+            last_look=partial(_last_look, purchase, began),
         )
     except Shown:
         purchase.accept(THERE_ALREADY)
@@ -229,16 +228,24 @@ async def send(purchase: Purchase, *, is_copy: bool = False) -> None:
         _hold_after(purchase, now() - began, submission.evidence)
 
 
-async def _last_look(purchase: Purchase) -> None:
-    """Ask once more before the last bytes of a slow upload leave: another machine may have bought meanwhile.
+async def _last_look(purchase: Purchase, began: float) -> None:
+    """Ask once more before the last bytes leave, where what was asked has grown old: another machine may have bought.
 
-    Without a clear answer it goes on; the upload itself may be in the answer's way. Raises CameTrue or Shown.
+    Without a clear answer it goes on, for the upload, which `began` then by the loop's clock, may be in the answer's
+    way. But not where it was not the upload that took so long (the machine slept, say), and what another bought may be
+    ready by now: the service would take ours for a new one. Raises CameTrue, Shown or NotSent.
     """
-    if purchase.inquiry.just_asked:
+    inquiry, timing = purchase.inquiry, purchase.timing
+    if inquiry.just_asked:
         return
-    with suppress(KlingError):
-        if await _is_shown(purchase, purchase.inquiry.seen_at_once):
+    asked = inquiry.clean_at
+    upload = min(asyncio.get_running_loop().time() - began, longest_way(purchase.record.body_size))
+    with suppress(KlingError, Late):
+        if await within(timing.last_look, _is_shown(purchase, inquiry.seen_at_once)):
             raise Shown
+        return
+    if inquiry.since(asked) > timing.still_renders + upload:
+        raise tell.unreachable("the service gave no clear answer", purchase.record.task_uuid)
 
 
 async def _mark_sending(purchase: Purchase) -> bool:

@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import ssl
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.request import Request
@@ -108,22 +107,6 @@ def test_what_a_last_look_raises_keeps_a_request_from_leaving_whole(tmp_path, le
     with pytest.raises(LookupError):
         run(Client(KEY, transport=Line()).submit(Disk(), tmp_path / "body", length, last_look=look))
     assert sum(map(len, left)) < length
-
-
-def test_a_last_look_is_bounded(tmp_path):
-    asked, began, ended = [], [], []
-
-    async def submit():
-        loop = asyncio.get_running_loop()
-        began.append(loop.time())
-        await client.submit(Disk(), tmp_path / "body", 40, last_look=partial(asyncio.sleep, 1_000.0))
-        ended.append(loop.time())
-
-    (tmp_path / "body").write_bytes(b" " * 40)
-    client = answering(httpx.Response(200, json={"data": []}), asked)
-    run(submit())
-    assert ended[0] - began[0] == pytest.approx(module.LAST_LOOK_SECONDS, abs=0.1)
-    assert asked[0].content == b" " * 40
 
 
 def test_a_copy_gets_no_more_time_than_it_is_given(tmp_path):

@@ -291,6 +291,8 @@ def test_a_last_look_without_an_answer_does_not_keep_a_slow_upload_from_its_end(
     assert here.run(here.process.buy(large(here.order()), 3_000.0)).end == "film"
     assert here.asked("getResponse") > asked[0]
     assert (here.sends, here.billed) == (1, 1)
+    left_at = next(each.at for each in here.simulator.requests if each.channel == "videoInference")
+    assert left_at < 30.0 + Timing.last_look + 5.0
 
 
 class Sleepy(Story):
@@ -341,6 +343,45 @@ def test_what_another_machine_bought_while_this_one_slept_is_seen_before_the_las
     here.sleep_at_send(1, left, partial(here.process.buy, here.order(), 1.0))
     assert here.run(left.buy(here.order(), 3_000.0)).end == "film"
     assert here.slept
+    assert (here.sends, here.billed) == (1, 1)
+
+
+@pytest.mark.parametrize("trouble", ["hang", "503"])
+def test_without_an_answer_nothing_leaves_when_a_machine_slept_before_the_last_bytes(trouble):
+    """Harsh world 1130854: the last look took too long, and went on by what had been asked before the sleep."""
+    here = Sleepy()
+    left = elsewhere(here)
+
+    async def meanwhile():
+        await here.process.buy(here.order(), 1.0)
+        here.script(*[("getResponse", trouble)] * 6)
+
+    here.sleep_at_send(1, left, meanwhile)
+    assert [here.run(process.buy(here.order(), 3_000.0)).end for process in (left, here.process)] == ["film", "film"]
+    assert here.slept
+    assert (here.sends, here.billed) == (1, 1)
+
+
+def test_without_an_answer_nothing_leaves_when_the_disk_held_up_everything_during_the_last_look():
+    """Harsh world 1142982: the time for an answer was over at once, and so was the render of another machine."""
+    here = Sleepy()
+    here.simulator.service.latency = 35.0
+    left, order, bought = elsewhere(here), here.order(), []
+    question, stall = left.client._question, iter([30.0])
+
+    async def slowly(*of):
+        if bought:
+            here.loop.stall(next(stall, 0.0))
+            await asyncio.sleep(2.0)
+        return await question(*of)
+
+    async def meanwhile():
+        bought.append(await here.process.buy(order, 1.0))
+
+    left.client._question = slowly
+    here.sleep_at_send(1, left, meanwhile, 6.0)
+    assert [here.run(process.buy(order, 3_000.0)).end for process in (left, here.process)] == ["film", "film"]
+    assert not list(stall)
     assert (here.sends, here.billed) == (1, 1)
 
 
