@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .runware.order import Order
     from .runware.record import Record
     from .runware.request import VideoInference
+    from .runware.wire import Account
 
 NODE = "KlingGenerate"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
@@ -101,26 +102,24 @@ class KlingGenerate(io.ComfyNode):
         from .runware import draft
 
         node_id = cls.hidden.unique_id
-        node = label(NODE, node_id)
-        settings = draft.settings(node=node, **widgets)
-        graph.check(cls.hidden.prompt or {}, host.wanted_outputs())
-        with fanout.siblings() as siblings:
-            return await _make(
-                settings, prompt, (frame_images, elements, reference_image, reference_video), siblings, node_id
-            )
+        async with fanout.item() as item:
+            settings = draft.settings(node=label(NODE, node_id), **widgets)
+            graph.check(cls.hidden.prompt or {}, host.wanted_outputs(), collects=node_id)
+            sockets = frame_images, elements, reference_image, reference_video
+            return await _make(settings, prompt, sockets, item, node_id)
 
 
 async def _make(
     settings: draft.Settings,
     prompt: draft.Prompt,
     sockets: tuple[Any, Any, Any, Any],
-    siblings: fanout.Siblings,
+    item: fanout.Item,
     node_id: str | None,
 ) -> io.NodeOutput:
     """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
     from . import purchase
-    from .runware import assemble, tell
-    from .runware.price import price, usd
+    from .runware import assemble
+    from .runware.price import price
     from .runware.wire import WIRE
 
     frame_images, elements, reference_image, reference_video = sockets
@@ -131,19 +130,43 @@ async def _make(
     planned = price(request, settings.profile, assemble.reference_seconds(request))
     where = await purchase.account(rehearsal=settings.mode == "rehearse")
     order = _order(request, settings, planned, where.key)
-    count = await siblings.count()
     cost = ""
-    if not where.rehearsal and not await beside.run(WIRE.was_sent, where, order):
-        cost = f"; costs {usd(planned)}" if planned else "; the cost is known when the film is there"
-        tell.check_cost(planned, order.most, node)
-        fanout.check(count, where.settings.max_fanout, planned, node)
+    if where.rehearsal or await beside.run(WIRE.was_sent, where, order):
+        item.buys_nothing()
+    else:
+        bid = fanout.Bid(planned, order.most)
+        cost = _costs(await item.agree(order.intent, bid, partial(_judge, where=where, node=node)))
     lines += assemble.warnings(request) + _notes(prompt, settings)
     pictures.tell(lines, node=node, node_id=node_id)
     ticket = WIRE.buy(where, order)
-    record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes, cost=cost)
-    host.status(node_id, "\n".join([_summary(record, where.rehearsal), *lines]))
+    show = partial(item.show, node_id)
+    record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes, cost=cost, show=show)
+    item.bought(record.task_uuid)
+    show("\n".join([_summary(record, where.rehearsal), *lines]))
     task = purchase.Task(record.task_uuid, where.rehearsal)
     return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))
+
+
+async def _judge(bids: list[fanout.Bid], *, where: Account, node: str) -> None:
+    """Hold all that the node is about to buy against the user's limits. Raises BudgetError."""
+    from .runware import tell
+    from .runware.wire import WIRE
+
+    total, budget = fanout.price_of(bids), where.settings.daily_budget
+    limits_set = [bid.most for bid in bids if bid.most is not None]
+    tell.check_cost(total, min(limits_set, default=None), node, purchases=len(bids))
+    fanout.check(bids, where.settings.max_fanout, node)
+    if len(bids) > 1 and budget is not None:  # one alone is judged when it is sent: it may be there already
+        tell.check_budget(total, await beside.run(WIRE.spent_today, where), budget, node)
+
+
+def _costs(bids: list[fanout.Bid]) -> str:
+    from .runware.price import usd
+
+    total = fanout.price_of(bids)
+    if total is None:
+        return "; the cost is known when the film is there"
+    return f"; costs {usd(total)}" + (f" in all, {len(bids)} purchases" if len(bids) > 1 else "")
 
 
 def _order(request: VideoInference, settings: draft.Settings, planned: Decimal | None, key: str) -> Order:
@@ -155,6 +178,7 @@ def _order(request: VideoInference, settings: draft.Settings, planned: Decimal |
         canonical=canonical(request),
         take=settings.take,
         key=key,
+        node=settings.node,
         price=planned,
         most=None if settings.mode == "rehearse" else Decimal(str(settings.max_cost)) or None,
         number_results=request.number_results,

@@ -51,12 +51,17 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-def check(graph: Graph, outputs: Collection[str] | None = None) -> None:
+def check(graph: Graph, outputs: Collection[str] | None = None, *, collects: str | None = None) -> None:
     """Raise the first fault of the graph, or of what the nodes `outputs` need where only these are to run.
+
+    What collects the films of the KlingGenerate `collects` counts, too: ComfyUI leaves out a node that it has refused,
+    and what is bought would come out nowhere.
 
     Raises:
         InputError: some Kling node of the graph will certainly fail.
     """
+    if outputs is not None and collects is not None:
+        outputs = {*outputs, *_collectors(graph, collects)}
     for fault in faults(graph, outputs):
         raise fault
 
@@ -82,6 +87,14 @@ def _running(graph: Graph, outputs: Collection[str] | None) -> list[str]:
                 asked.add(source)
                 waiting.append(source)
     return [node for node in graph if node in asked]
+
+
+def _collectors(graph: Graph, node: str) -> list[str]:
+    return [
+        name
+        for name, each in graph.items()
+        if each.get("class_type") == "KlingFetchVideo" and _link(each.get("inputs", {}).get("task")) == node
+    ]
 
 
 def _link(value: Any) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from . import beside, host
@@ -17,7 +18,7 @@ from .runware.response import plain
 from .runware.wire import REHEARSAL_KEY, WIRE, Account, is_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .runware.order import Status
@@ -87,33 +88,40 @@ def _record(where: Account, task_uuid: str) -> Record | None:
     return WIRE.journal(where).get(task_uuid)
 
 
-async def attend(ticket: Ticket, *, node_id: str | None, minutes: float, cost: str = "") -> Record:
+async def attend(
+    ticket: Ticket, *, node_id: str | None, minutes: float, cost: str = "", show: Callable[[str], None] | None = None
+) -> Record:
     """Wait for a purchase in words, second by second, until its films are here; `cost` is told until it is accepted.
 
-    Raises the KlingError that ended it, TaskTimeout when `minutes` are over, or ComfyUI's interruption within a second
-    of Cancel. In each case what was sent goes on and can be collected; what was not sent is given up.
+    `show` brings the words onto the node; without it they stand there alone. Raises the KlingError that ended it,
+    TaskTimeout when `minutes` are over, or ComfyUI's interruption within a second of Cancel. In each case what was sent
+    goes on and can be collected; what was not sent is given up.
     """
     began = told = time.monotonic()
     announced, pause = "", FIRST_TICK
+    show = show or partial(host.status, node_id)
     try:
-        host.status(node_id, _line(ticket.status, 0.0, cost))
+        show(_line(ticket.status, 0.0, cost))
         while not ticket.done:
             if ticket.status.words != announced:
                 announced = ticket.status.words
                 announce(node_id, ticket.status.task_uuid)
             if host.interrupted():
-                host.status(node_id, await _cancelled(ticket))
+                show(await _stopped(ticket, "cancelled"))
                 raise host.interrupt()
             now = time.monotonic()
             if now - began > minutes * 60:
                 raise await _overdue(ticket, minutes)
             if now - told >= LINE_SECONDS:
                 told = now
-                host.status(node_id, _line(ticket.status, now - began, cost))
+                show(_line(ticket.status, now - began, cost))
                 await _move_bar(node_id, ticket.status)
             await asyncio.sleep(pause)
             pause = min(pause * 2, TICK)
         return ticket.result()
+    except asyncio.CancelledError:
+        show(await _stopped(ticket, "another node ended the run"))
+        raise
     except KlingError as error:
         if ticket.rehearsal:
             error.billing = REHEARSAL_IS_FREE
@@ -179,17 +187,18 @@ async def _left(ticket: Ticket) -> Left:
     return left.result() if left.done() else "sent"
 
 
-async def _cancelled(ticket: Ticket) -> str:
+async def _stopped(ticket: Ticket, why: str) -> str:
+    """Say what becomes of a purchase for which its node no longer waits."""
     if not ticket.buys:
-        return "cancelled; collecting it again is free."
+        return f"{why}; collecting it again is free."
     left = await _left(ticket)
     if left == "given up" and ticket.status.words == ANOTHER_RUN:
-        return "cancelled; another run may have bought this film: run again to collect it."
+        return f"{why}; another run may have bought this film: run again to collect it."
     if left == "given up":
-        return f"cancelled before anything was sent. {NOT_BILLED}"
+        return f"{why} before anything was sent. {NOT_BILLED}"
     if left == "shared":
-        return "cancelled before anything was sent; another node still waits for this film, and may buy it."
-    return f"cancelled; the purchase goes on, collecting it is free: run again. Task UUID: {ticket.status.task_uuid}"
+        return f"{why} before anything was sent; another node still waits for this film, and may buy it."
+    return f"{why}; the purchase goes on, collecting it is free: run again. Task UUID: {ticket.status.task_uuid}"
 
 
 async def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
@@ -197,7 +206,7 @@ async def _overdue(ticket: Ticket, minutes: float) -> TaskTimeout:
     unsent = BILLING_UNKNOWN if ticket.status.words == ANOTHER_RUN else NOT_BILLED
     return TaskTimeout(
         f"The film was not ready after {minutes:g} minutes{' (timeout_minutes)' if ticket.buys else ''}.",
-        billing="It is billed when it is ready; it is still being waited for." if sent else unsent,
+        billing=f"{ticket.billing} It is still being waited for." if sent else unsent,
         task_uuid=ticket.status.task_uuid or None,
         next_step=tell.COLLECT if sent else "Run again.",
     )

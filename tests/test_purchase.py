@@ -49,7 +49,7 @@ class Waiting:
     def __init__(self, *, buys=True, left="given up", rehearsal=False, error=None):
         self.status, self.buys, self.rehearsal, self.error = Status(), buys, rehearsal, error
         self.done = error is not None
-        self.released = False
+        self.released, self.billing = False, "Billed $0.42."
         self.left = Future()
         if left:
             self.left.set_result(left)
@@ -141,6 +141,22 @@ def test_cancel_says_what_becomes_of_the_money(comfy, ticket, line):
         asyncio.run(purchase.attend(ticket, node_id="1", minutes=1))
     assert line in comfy.lines[-1]
     assert ticket.released
+
+
+def test_where_another_node_ends_the_run_the_node_says_what_becomes_of_the_money(comfy):
+    async def ended():
+        waiting = asyncio.ensure_future(purchase.attend(Waiting(left="sent"), node_id="1", minutes=1))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+
+    asyncio.run(ended())
+    assert comfy.lines[-1].startswith("another node ended the run; the purchase goes on")
+
+
+def test_a_film_that_is_late_is_told_with_what_is_known_of_the_bill(comfy):
+    with pytest.raises(KlingError, match=r"Billed \$0\.42\. It is still being waited for\."):
+        asyncio.run(purchase.attend(Waiting(left="sent"), node_id="1", minutes=0))
 
 
 @pytest.mark.parametrize("cancel", [True, False])

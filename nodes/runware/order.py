@@ -92,6 +92,8 @@ class Order:
     """Gives the bytes to send, from the task UUID and the mediaUUIDs of `clips`."""
     most: Decimal | None = None
     """USD above which it is not sent; None is no limit."""
+    node: str = field(default="KlingGenerate", compare=False)
+    """Whose order it is, for errors."""
     _uuids: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def uuid(self, attempt: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from .verdict import judge_submission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
-    from decimal import Decimal
 
     from .media import Clip
     from .response import Failure
@@ -259,7 +259,9 @@ async def _mark_sending(purchase: Purchase) -> bool:
         return False
     if fresh:
         purchase.record.price = purchase.wanted.planned  # prices may have changed since it was recorded
-        tell.check_cost(purchase.wanted.price, purchase.wanted.most)  # and the limit since it was sent first, in vain
+        tell.check_cost(
+            purchase.wanted.price, purchase.wanted.most, purchase.wanted.node
+        )  # and the limit since it was sent first, in vain
     async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
         if fresh and not purchase.inquiry.just_asked and await exists(purchase):  # the lock, or the sum, took long
             return False
@@ -283,7 +285,8 @@ async def _within_budget(purchase: Purchase, budget: Decimal | None) -> AsyncIte
         await asyncio.sleep(timing.lock_pause / 10)
     try:
         spent = await journal.disk.offload(journal.spent_today, purchase.record.task_uuid)
-        tell.check_budget(purchase.record, spent, budget)
+        price = purchase.record.price
+        tell.check_budget(Decimal(price) if price is not None else None, spent, budget, purchase.wanted.node)
         yield
     finally:
         journal.unlock(BUDGET_LOCK_PLACE)

@@ -34,6 +34,15 @@ def billed(record: Record) -> str:
     )
 
 
+def so_far(record: Record | None) -> str:
+    """Say what is known of the bill of a purchase that goes on."""
+    if record is None or record.state in UNCLEAR:
+        return BILLING_UNKNOWN
+    if record.state in NEVER_BILLED:
+        return NOT_BILLED
+    return WHEN_READY if record.state is State.ACCEPTED else billed(record)
+
+
 def held(record: Record, why: str, seconds: float | None) -> KlingError:
     """It was sent, and nobody knows whether it arrived; in so many `seconds` that can be known, or never."""
     later = "If my.runware.ai does not show it either, raise take to buy it anew, knowingly."
@@ -174,11 +183,8 @@ def _when_refused(record: Record | None) -> tuple[str, str]:
     """Say what a question that was refused leaves of a purchase, and what the next run does."""
     if record is None or record.state in {State.FAILED, State.EXPIRED}:
         return NOTHING_SENT, ""
-    if record.state in NEVER_BILLED:
-        return NOT_BILLED, ""
-    if record.state in UNCLEAR:
-        return BILLING_UNKNOWN, ""
-    return WHEN_READY if record.state is State.ACCEPTED else billed(record), ": it is collected, not bought anew"
+    is_taken = record.state not in NEVER_BILLED | UNCLEAR
+    return so_far(record), ": it is collected, not bought anew" if is_taken else ""
 
 
 def not_saved(
@@ -220,10 +226,11 @@ def ended(record: Record) -> KlingError:
     )
 
 
-def check_cost(price: Decimal | None, most: Decimal | None, node: str = "KlingGenerate") -> None:
+def check_cost(price: Decimal | None, most: Decimal | None, node: str, *, purchases: int = 1) -> None:
     """Refuse a price above max_cost, or one that nobody knows before. Raises BudgetError."""
     if most is not None and (price is None or price > most):
         what = "cannot be known before (motion control)" if price is None else f"is {usd(price)}"
+        what += f" ({purchases} purchases of a list)" if purchases > 1 else ""
         raise errors.BudgetError(
             node=node,
             field="max_cost",
@@ -233,29 +240,28 @@ def check_cost(price: Decimal | None, most: Decimal | None, node: str = "KlingGe
         )
 
 
-def check_budget(record: Record, spent: Decimal | None, budget: Decimal) -> None:
+def check_budget(price: Decimal | None, spent: Decimal | None, budget: Decimal, node: str) -> None:
     """Refuse what could lift the day's total over KLING_DAILY_BUDGET_USD. Raises BudgetError."""
-    if record.price is None:
+    if price is None:
         raise errors.BudgetError(
-            node="KlingGenerate",
+            node=node,
             field="reference_video",
             rule=f"the price of motion control is not known in advance, and KLING_DAILY_BUDGET_USD is {usd(budget)}.",
             next_step="Unset the budget to buy it.",
         )
     if spent is None:
         raise errors.BudgetError(
-            node="KlingGenerate",
+            node=node,
             field="duration",
             rule="one of today's purchases has no known price or cannot be read, and KLING_DAILY_BUDGET_USD is "
             f"{usd(budget)}.",
             next_step="Unset the budget to buy it, or go on tomorrow.",
         )
-    price = Decimal(record.price)
     if spent + price > budget:
         raise errors.BudgetError(
-            node="KlingGenerate",
+            node=node,
             field="duration",
-            rule=f"this purchase costs {usd(price)}, today's are {usd(spent)}, and KLING_DAILY_BUDGET_USD is "
+            rule=f"this run costs {usd(price)}, today's purchases {usd(spent)}, and KLING_DAILY_BUDGET_USD is "
             f"{usd(budget)}.",
             next_step="Raise the budget, or go on tomorrow.",
         )

@@ -28,6 +28,7 @@ from .task import Purchase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from decimal import Decimal
     from pathlib import Path
 
     from .order import Order, Status
@@ -84,6 +85,11 @@ class Running:
         return self._purchase.order is not None
 
     @property
+    def billing(self) -> str:
+        """What is known of the bill now."""
+        return tell.so_far(getattr(self._purchase, "record", None))
+
+    @property
     def sent(self) -> bool:
         """Whether it may have been bought, so that it goes on whoever waits."""
         return self._purchase.sent
@@ -125,6 +131,11 @@ class Ticket:
         """Give the record with all films here, or raise the KlingError that ended it."""
         return self._running.future.result()
 
+    @property
+    def billing(self) -> str:
+        """What is known of the bill now."""
+        return self._running.billing
+
     def release(self) -> Future[Left]:
         """Stop waiting: what was sent goes on; what was not is given up with its last waiter. Gives which it was."""
         if self._left is None:
@@ -160,6 +171,10 @@ class Wire:
         names = [*(newest.earlier if newest else ()), *(order.uuid(attempt) for attempt in range(FAR + 1))]
         known = [newest, *map(journal.get, names)]
         return any(each is not None and each.state in TAKEN | UNCLEAR for each in known)
+
+    def spent_today(self, account: Account) -> Decimal | None:
+        """Sum what was, or may have been, spent this day, as the day's budget counts it. Reads the journal."""
+        return self.journal(account).spent_today()
 
     def prepare(self, account: Account) -> None:
         """Get ready what takes long the first time: certificates, or the service of rehearsals.

@@ -134,6 +134,32 @@ def test_a_list_of_a_few_purchases_gives_a_film_each(comfy, service, key, take):
     assert len({task["taskUUID"] for task in purchases(service)}) == 3
 
 
+def test_a_list_whose_sum_is_above_max_cost_buys_nothing(comfy, service, key, take):
+    graph, _ = film_from_each(comfy.object_info, 3, take, max_cost=1.0)
+    run = comfy.run(graph)
+    assert "max_cost is '$1.00': the price of this run is $1.26 (3 purchases of a list)." in message(run)
+    assert "Not billed." in message(run)
+    assert purchases(service) == []
+
+
+def test_a_list_tells_its_whole_price_and_what_becomes_of_each_item(comfy, service, key, take):
+    graph, fetch = film_from_each(comfy.object_info, 2, take, duration=3)
+    said = comfy.run(graph).texts(graph[fetch.id]["inputs"]["task"][0])
+    assert any("costs $0.504 in all, 2 purchases" in text for text in said)
+    assert said[-1].startswith("1. 1 film, $0.252")
+    assert "\n2. 1 film, $0.252" in said[-1]
+
+
+def test_a_film_that_would_come_out_nowhere_is_not_bought(comfy, service, key, take):
+    """ComfyUI leaves out the node that it refuses, and runs what asks for the cost."""
+    graph, film = text_to_video(comfy.object_info, take=take)
+    graph.add("PreviewAny", source=film.generate["cost"])
+    run = queue(comfy, graph.change(film.fetch, filename_prefix="../x"))
+    assert run.error["node_type"] == "KlingGenerate"
+    assert message(run).startswith(f"KlingFetchVideo (node {film.fetch.id}), filename_prefix is '../x'")
+    assert purchases(service) == []
+
+
 def test_cancel_while_a_long_reference_video_is_encoded_is_obeyed_within_a_second(comfy, service, key, take):
     graph, film = text_to_video(comfy.object_info, take=take, character_orientation="video")
     frames = graph.add("EmptyImage", width=1280, height=720, batch_size=240)

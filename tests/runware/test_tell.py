@@ -141,9 +141,11 @@ def test_every_state_has_a_word_for_a_refused_key():
 
 
 def test_a_budget_refuses_what_would_pass_it_and_nothing_else():
-    tell.check_budget(record(), Decimal("9.58"), Decimal(10))
-    with pytest.raises(errors.BudgetError, match=r"costs \$0.42, today's are \$9.59.*\$10.00") as caught:
-        tell.check_budget(record(), Decimal("9.59"), Decimal(10))
+    price, budget = Decimal("0.42"), Decimal(10)
+    tell.check_budget(price, Decimal("9.58"), budget, "KlingGenerate (node 7)")
+    with pytest.raises(errors.BudgetError, match=r"costs \$0.42, today's purchases \$9.59.*\$10.00") as caught:
+        tell.check_budget(price, Decimal("9.59"), budget, "KlingGenerate (node 7)")
+    assert str(caught.value).startswith("KlingGenerate (node 7), duration")
     assert "Not billed." in str(caught.value)
     with pytest.raises(errors.BudgetError, match="not known in advance"):
-        tell.check_budget(record(price=None), Decimal(0), Decimal(10))
+        tell.check_budget(None, Decimal(0), budget, "KlingGenerate (node 7)")
