@@ -126,12 +126,13 @@ class Item:
         group = self._list
         await group.all_started()
         await group.until(lambda: not group.running)
-        if self._hears_others or group.started == 1:
+        if group.started == 1:
             return
-        error.what = f"{error.what.rstrip('.')} (item {self.number} of {group.started} of the list)."
+        if not self._hears_others:
+            error.what = f"{error.what.rstrip('.')} (item {self.number} of {group.started} of the list)."
         others = [task_uuid for number, task_uuid in sorted(group.bought.items()) if number != self.number]
-        if others:
-            safe = f"What else is in the list is safe: collect it by task_uuid, {', '.join(dict.fromkeys(others))}."
+        safe = f"What else is in the list is safe: collect it by task_uuid, {', '.join(dict.fromkeys(others))}."
+        if others and safe not in error.next_step:
             error.next_step = f"{error.next_step} {safe}".strip()
 
 

@@ -137,6 +137,21 @@ def test_an_error_of_one_item_names_what_was_paid_for_the_others():
     assert "safe: collect it by task_uuid, uuid 0, uuid 2." in str(found[1])
 
 
+def test_a_refused_list_names_what_was_paid_before_once():
+    async def work(number, judge):
+        async with fanout.item() as item:
+            if number < 2:
+                item.buys_nothing()
+                item.bought(f"uuid {number}")
+            else:
+                await item.agree(str(number), Bid(PRICE, None), judge)
+
+    found = outcomes(4, work, most=1)
+    assert found[:2] == [None, None]
+    assert str(found[2]) == str(found[3])
+    assert str(found[2]).count("safe: collect it by task_uuid, uuid 0, uuid 1.") == 1
+
+
 def test_the_lines_of_all_items_stand_on_the_node(monkeypatch):
     lines = []
     monkeypatch.setattr(host, "status", lambda _, text: lines.append(text))
