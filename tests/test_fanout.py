@@ -142,6 +142,7 @@ def test_a_refused_list_names_what_was_paid_before_once():
         async with fanout.item() as item:
             if number < 2:
                 item.buys_nothing()
+                await asyncio.sleep(0.01)
                 item.bought(f"uuid {number}")
             else:
                 await item.agree(str(number), Bid(PRICE, None), judge)
