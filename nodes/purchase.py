@@ -120,7 +120,7 @@ async def attend(
             pause = min(pause * 2, TICK)
         return ticket.result()
     except asyncio.CancelledError:
-        show(await _stopped(ticket, "another node ended the run"))
+        show(await _stopped(ticket, "cancelled" if host.interrupted() else "another node ended the run"))
         raise
     except KlingError as error:
         if ticket.rehearsal:
@@ -197,7 +197,7 @@ async def _stopped(ticket: Ticket, why: str) -> str:
     if left == "given up":
         return f"{why} before anything was sent. {NOT_BILLED}"
     if left == "shared":
-        return f"{why} before anything was sent; another node still waits for this film, and may buy it."
+        return f"{why} before anything was sent; the other node that waits for this film says what becomes of it."
     return f"{why}; the purchase goes on, collecting it is free: run again. Task UUID: {ticket.status.task_uuid}"
 
 

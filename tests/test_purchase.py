@@ -130,7 +130,7 @@ def test_a_failed_rehearsal_says_that_it_cost_nothing(comfy):
     [
         (Waiting(), "cancelled before anything was sent. Not billed."),
         (Waiting(left="sent"), "the purchase goes on"),
-        (Waiting(left="shared"), "another node still waits for this film, and may buy it."),
+        (Waiting(left="shared"), "the other node that waits for this film says what becomes of it."),
         (Waiting(left=None), "the purchase goes on"),  # it waits for its disk, and cannot say
         (Waiting(buys=False), "collecting it again is free"),
     ],
