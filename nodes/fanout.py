@@ -129,6 +129,7 @@ class Item:
         if group.started == 1:
             return
         if not self._hears_others:
+            self.show(host.execution()[1], str(error))
             error.what = f"{error.what.rstrip('.')} (item {self.number} of {group.started} of the list)."
         others = [task_uuid for number, task_uuid in sorted(group.bought.items()) if number != self.number]
         safe = f"What else is in the list is safe: collect it by task_uuid, {', '.join(dict.fromkeys(others))}."

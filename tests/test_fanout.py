@@ -122,7 +122,10 @@ def test_what_was_bought_before_is_not_counted_and_waits_for_nobody():
     assert collected == list(range(6))
 
 
-def test_an_error_of_one_item_names_what_was_paid_for_the_others():
+def test_an_error_of_one_item_names_what_was_paid_for_the_others(monkeypatch):
+    lines = []
+    monkeypatch.setattr(host, "status", lambda _, text: lines.append(text))
+
     async def work(number, judge):
         async with fanout.item() as item:
             await item.agree(str(number), Bid(PRICE, None), judge)
@@ -135,6 +138,7 @@ def test_an_error_of_one_item_names_what_was_paid_for_the_others():
     assert [found[0], found[2]] == [None, None]
     assert "Moderated (item 2 of 3 of the list). Task UUID: uuid 1." in str(found[1])
     assert "safe: collect it by task_uuid, uuid 0, uuid 2." in str(found[1])
+    assert lines == ["2. Moderated. Task UUID: uuid 1. Change the prompt."]
 
 
 def test_a_refused_list_names_what_was_paid_before_once():
