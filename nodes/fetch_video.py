@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import InputImpl, io, ui
 
-from . import beside, graph, host
+from . import beside, graph, host, missing
 from .compat import known
 from .labels import label
 from .runware.errors import InputError, not_connectable
@@ -81,6 +81,11 @@ class KlingFetchVideo(io.ComfyNode):
         return True
 
     @classmethod
+    async def fingerprint_inputs(cls, **_: Any) -> int:
+        """Let ComfyUI run the node again, with the same inputs, when a film has come that was missing."""
+        return await missing.came()
+
+    @classmethod
     async def execute(cls, task: purchase.Task | None = None, **widgets: Any) -> io.NodeOutput:
         """Bring the films here, write them into the output folder, then decode what the graph wants of them.
 
@@ -110,6 +115,7 @@ async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: An
         results = await beside.run(_results, account, record, wanted, metadata=_metadata(hidden), cancelled=stopped)
     host.status(node_id, "\n".join(str(result.path.name) for result in results))
     purchase.announce(node_id, task_uuid)
+    missing.note(record)
     previews = [ui.SavedResult(each.path.name, each.subfolder, io.FolderType.output) for each in results]
     shown = {**ui.PreviewVideo(previews).as_dict(), "kling_task_uuid": [task_uuid]}
     return io.NodeOutput(*_columns(results), ui=shown)
@@ -226,8 +232,13 @@ def _metadata(hidden: Any) -> dict[str, str]:
         return {}
     entries = dict(hidden.extra_pnginfo) if isinstance(hidden.extra_pnginfo, Mapping) else {}
     if hidden.prompt is not None:
-        entries["prompt"] = hidden.prompt
+        entries["prompt"] = {name: _as_queued(node) for name, node in hidden.prompt.items()}
     return {key: json.dumps(value) for key, value in entries.items()}
+
+
+def _as_queued(node: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the fingerprint, which ComfyUI writes into a node: a film does not become another file by it."""
+    return {key: each for key, each in node.items() if key != "is_changed" or node["class_type"] != NODE}
 
 
 def _check_output(prefix: str, node: str) -> None:

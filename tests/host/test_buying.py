@@ -2,9 +2,11 @@
 
 import json
 
+from kling.nodes.runware.simulator.faults import Faults
+
 from host.films import add_film, film_paths, info_of, text_to_video
 from host.graph import Graph
-from host.service import purchases
+from host.service import channels, purchases
 
 
 def test_a_film_lies_in_the_output_folder_beside_its_sidecar(comfy, service, key, take):
@@ -98,6 +100,29 @@ def test_several_results_come_out_as_lists(comfy, service, key, take):
     run = comfy.run(graph)
     assert len(film_paths(comfy, run, film.fetch)) == 2
     assert len(info_of(run, film)) == 2
+
+
+def test_a_film_that_comes_late_is_asked_for_and_brought_by_the_next_run(comfy, service, key, take):
+    """A run before it comes, and a run after it was brought, give what there is from ComfyUI's cache."""
+    service.faults = Faults().then([("job", {"kind": "partial", "count": 1, "text": "The provider gave up."})])
+    graph, film = text_to_video(comfy.object_info, take=take, number_results=2, duration=3)
+    early = film_paths(comfy, comfy.run(graph), film.fetch)
+    jobs = service.service.jobs[purchases(service)[0]["taskUUID"]]
+    service.requests.clear()
+    still = comfy.run(graph)
+    assert film.fetch.id in still.cached
+    assert set(channels(service)) == {"getResponse", "getTaskDetails"}
+    for job in jobs:
+        job.fate, job.charged = None, False
+    come = comfy.run(graph)
+    assert film.generate.id in come.cached
+    assert film_paths(comfy, come, film.fetch)[:1] == early
+    assert [info["cost_usd"] for info in info_of(come, film)] == [0.252, 0.252]
+    service.requests.clear()
+    whole = comfy.run(graph)
+    assert film.fetch.id in whole.cached
+    assert len(info_of(whole, film)) == 2
+    assert channels(service) == []
 
 
 def test_an_earlier_purchase_is_collected_by_its_task_uuid(comfy, service, key, take):
