@@ -42,8 +42,11 @@ class KlingError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        uuid = f"Task UUID: {self.task_uuid}." if self.task_uuid else ""
-        return _sentences(self.what, self.billing, uuid, self.next_step)
+        return _sentences(self.what, self.billing, self._uuid, self.next_step)
+
+    @property
+    def _uuid(self) -> str:
+        return f"Task UUID: {self.task_uuid}." if self.task_uuid else ""
 
 
 class InputError(KlingError, ValueError):
@@ -70,7 +73,7 @@ class InputError(KlingError, ValueError):
         super().__init__(f"{node}, {field}{shown}: {rule}", billing=NOT_BILLED, next_step=next_step)
 
     def __str__(self) -> str:
-        return _sentences(self.what, self.next_step, self.billing)
+        return _sentences(self.what, self.next_step, self.billing, self._uuid)
 
 
 def not_connectable(value: object, maker: str, *, node: str, field: str) -> InputError:

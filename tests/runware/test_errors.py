@@ -18,6 +18,12 @@ def test_a_wrong_value_is_shown_shortened_on_one_line():
     assert "\n" not in str(error)
 
 
+def test_a_value_that_stops_a_paid_film_names_its_uuid():
+    error = errors.InputError(node="KlingFetchVideo", field="filename_prefix", value="x", rule="r.", next_step="N.")
+    error.billing, error.task_uuid = "What was paid for is safe.", UUID
+    assert str(error) == f"KlingFetchVideo, filename_prefix is 'x': r. N. What was paid for is safe. Task UUID: {UUID}."
+
+
 def test_a_short_message_stands_as_it_is():
     error = errors.StorageError("No room.", next_step="Free space.")
     assert str(error) == "No room. Free space."
