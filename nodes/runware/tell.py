@@ -234,7 +234,7 @@ def check_cost(price: Decimal | None, most: Decimal | None, node: str, *, purcha
         raise errors.BudgetError(
             node=node,
             field="max_cost",
-            value=usd(most),
+            value=most,
             rule=f"the price of this run {what}.",
             next_step="Raise max_cost, or take fewer seconds or results, or no sound.",
         )
