@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PROMPT_SHOWN = 160
 """Characters of a prompt that a list shows."""
 PAGE = 50
+DIGITS_READ = 20
+"""Of a number in a question; more than those of the largest that is taken, and Python refuses to read 4301."""
 REFUSED = 403
 UNREADABLE = 500
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -101,7 +103,7 @@ def _ledger(*, rehearsals: bool) -> Ledger:
 
 
 def _number(query: dict[str, str], name: str, default: int) -> int:
-    text = query.get(name, "")
+    text = query.get(name, "")[:DIGITS_READ]
     return min(int(text), LARGEST_INTEGER) if text.isascii() and text.isdigit() else default
 
 
@@ -180,8 +182,12 @@ def foreign(headers: dict[str, str], *, local: bool) -> str:
     if given.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         return "Only ComfyUI's own page may ask."
     origin = given.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != name.lower():
+    try:
+        asking, asked = urlsplit(origin or "").netloc, urlsplit(f"//{name}").hostname
+    except ValueError:
+        return "The Host or the Origin of the question cannot be read."
+    if origin is not None and asking.lower() != name.lower():
         return "Only ComfyUI's own page may ask."
-    if local and not is_loopback(urlsplit(f"//{name}").hostname):
+    if local and not is_loopback(asked):
         return "This ComfyUI listens on this machine alone; open it as 127.0.0.1 or localhost."
     return ""

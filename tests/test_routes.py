@@ -3,6 +3,7 @@
 import pytest
 from kling.nodes import routes
 from kling.nodes.routes import foreign, prices
+from kling.nodes.runware.checks import LARGEST_INTEGER
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.ledger import Ledger
 from kling.nodes.runware.profiles import PROFILES
@@ -44,6 +45,11 @@ def test_a_foreign_name_for_this_machine_is_refused():
     assert "127.0.0.1" in foreign(rebound, local=True)
 
 
+@pytest.mark.parametrize("headers", [{"Host": "[::1"}, {"Host": HERE, "Origin": "http://[::1"}])
+def test_a_name_that_cannot_be_read_is_refused(headers):
+    assert "cannot be read" in foreign(headers, local=True)
+
+
 def test_a_comfyui_that_listens_to_others_is_asked_under_its_own_name():
     asked = {"Host": "studio.lan:8188", "Origin": "http://studio.lan:8188", "Sec-Fetch-Site": "same-origin"}
     assert foreign(asked, local=False) == ""
@@ -72,3 +78,10 @@ def test_beside_rehearsals_no_rest_of_the_budget_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("KLING_DAILY_BUDGET_USD", "20")
     monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(Journal(tmp_path, clock=lambda: 1_790_000_000.0)))
     assert [routes.purchases(query)["budget"] for query in ({}, {"rehearsals": "1"})] == ["20", None]
+
+
+@pytest.mark.parametrize("name", ["offset", "limit"])
+def test_a_number_of_thousands_of_digits_is_a_large_one(monkeypatch, tmp_path, name):
+    """Python refuses to read it."""
+    monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(Journal(tmp_path, clock=lambda: 1_790_000_000.0)))
+    assert routes.purchases({name: "9" * 5000})["offset"] == (LARGEST_INTEGER if name == "offset" else 0)
