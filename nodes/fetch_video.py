@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from .compat import known
 from .labels import label
 from .runware.errors import InputError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
-from .runware.places import check_output, filename_prefix
+from .runware.places import check_output, expand_dates, filename_prefix
 from .sockets import KlingTask
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def _as_queued(node: dict[str, Any]) -> dict[str, Any]:
 def _check_output(prefix: str, node: str) -> None:
     """Refuse a place where nothing can be written, before anything is bought. Raises InputError."""
     name = filename_prefix(prefix, node=node, field="filename_prefix")
-    check_output(name, host.output_folder(), node=node, field="filename_prefix")
+    check_output(expand_dates(name, time.localtime()), host.output_folder(), node=node, field="filename_prefix")
 
 
 def _task_uuid(task: purchase.Task | None, text: str | None, node: str) -> str:

@@ -71,6 +71,13 @@ def test_a_link_out_of_the_folder_is_refused_and_makes_nothing_outside(place, tm
     assert list((tmp_path / "outside").iterdir()) == []
 
 
+def test_a_film_lies_under_the_day_on_which_it_came_and_is_found_there_on_another(place, monkeypatch):
+    record = Record(task_uuid=UUID)
+    for day in (10, 11):
+        monkeypatch.setattr(delivery.time, "localtime", lambda day=day: time.strptime(f"2026-12-{day}", "%Y-%m-%d"))
+        assert deliver(place, "%date:yyyy-MM-dd%/kling", record).path == place.output / "2026-12-10/kling_00001_.mp4"
+
+
 def test_what_was_delivered_is_found_again_until_it_is_deleted_or_changed(place):
     record = Record(task_uuid=UUID)
     first = deliver(place, record=record)

@@ -141,10 +141,11 @@ def filename_prefix(value: Any, *, node: str, field: str) -> str:
 
 
 def _prefix_fault(prefix: str) -> str:  # noqa: PLR0911  one return for each rule
-    if not prefix:
-        return "the film needs a name"
     if len(prefix) > FILENAME_PREFIX_MAX:
         return f"it has {len(prefix)} characters, at most {FILENAME_PREFIX_MAX} are taken"
+    prefix = expand_dates(prefix, _LONGEST_DATE)
+    if not prefix:
+        return "the film needs a name"
     if _NEVER_IN_A_NAME.search(prefix):
         return 'a file name contains no control characters and none of < > : " | ? *'
     if prefix.startswith(("/", "~")):
@@ -162,8 +163,28 @@ def _prefix_fault(prefix: str) -> str:  # noqa: PLR0911  one return for each rul
     return ""
 
 
+_DATE = re.compile("%date:([^%]*)%")
+_PART_OF_DATE = re.compile("yyyy|yy|" + "|".join(f"{letter}{letter}?" for letter in "MdHhms"))
+_LONGEST_DATE = time.struct_time((2026, 12, 31, 23, 59, 59, 3, 365, 0))
+"""No other moment makes a longer name."""
+
+
+def expand_dates(prefix: str, now: time.struct_time) -> str:
+    """Put in what ComfyUI's page puts in for %date:yyyy-MM-dd% and the like, but for its own save nodes alone."""
+    numbers = {"M": now.tm_mon, "d": now.tm_mday, "H": now.tm_hour, "h": now.tm_hour, "m": now.tm_min, "s": now.tm_sec}
+
+    def part(found: re.Match[str]) -> str:
+        letters = found[0]
+        if letters[0] == "y":
+            return str(now.tm_year)[-len(letters) :]
+        return str(numbers[letters[0]]).zfill(len(letters))
+
+    return _DATE.sub(lambda date: _PART_OF_DATE.sub(part, date[1]), prefix)
+
+
 def expand_tokens(prefix: str, size: tuple[int, int], now: time.struct_time) -> str:
-    """Put in what ComfyUI's own save nodes put in for %year%, %month%, %width% and so on."""
+    """Put in what ComfyUI's own save nodes put in for %year%, %month%, %width%, %date:yyyy-MM-dd% and so on."""
+    prefix = expand_dates(prefix, now)
     tokens = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
     for name, form in tokens.items():
         prefix = prefix.replace(f"%{name}%", time.strftime(form, now))

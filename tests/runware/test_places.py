@@ -57,7 +57,17 @@ HOSTILE = [
     "<film>",
     "film|rm",
     'film"',
-    "%date:yyyy%/film",
+    "%date:hh:mm%/film",
+    "%date%:film",
+    "date:yyyy",
+    "film%date:yyyy",
+    "%time:hh%/film",
+    "%date:/yyyy%/film",
+    "%date:..%/film",
+    "%date:<yyyy>%",
+    "%date:%",
+    "%date:%" * 40 + "film",
+    "%date:d%" * 101,
     "a" * 201,
     "\xe9" * 101,
     "\U0001f600" * 60,
@@ -77,6 +87,8 @@ HARMLESS = [
     ".hidden",
     "%2e%2e/film",
     "%year%/%month%/film",
+    "%date:yyyy-MM-dd%/film",
+    "%date:yyyy/MM%/%date:hhmmss%_film",
     "%%",
     "con film",
     "a/" * 90 + "film",
@@ -150,3 +162,19 @@ def test_tokens_become_what_comfyui_makes_of_them():
     assert expand_tokens("%year%-%month%-%day%/%hour%%minute%%second%_%width%x%height%", (1280, 720), moment) == (
         "2026-01-02/030405_1280x720"
     )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("%date:yyyy-MM-dd%", "2026-01-02"),
+        ("%date:yy.M.d%", "26.1.2"),
+        ("%date:HHmmss%_%date:hh%", "150405_15"),
+        ("%date:H-h-m-s%", "15-15-4-5"),
+        ("%date:DD of y%/%date:%", "DD of y/"),
+        ("%year%%date:MM%%width%", "2026011280"),
+    ],
+)
+def test_dates_become_what_comfyui_s_page_makes_of_them_for_its_own_save_nodes(pattern, text):
+    moment = time.strptime("2026-01-02 15:04:05", "%Y-%m-%d %H:%M:%S")
+    assert expand_tokens(pattern, (1280, 720), moment) == text
