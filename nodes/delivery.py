@@ -220,14 +220,20 @@ def _take(path: Path) -> bool:
 
 
 def _clear(folder: Path, stem: str) -> None:
-    """Remove what deliveries of this name left half written when they were killed; a young one may still be growing."""
-    name, drawn = re.escape(stem), "[0-9a-f]{12}"
-    film, sidecar = rf"\.{name}\.{drawn}\.(?:mp4|mov|webm)", rf"{name}_\d{{5,}}_\.json"
-    ours = re.compile(rf"{film}|\.(?:{film}|{sidecar})\.{drawn}\.part")
+    """Remove what deliveries of this name left when they were killed, half written or a name taken and empty.
+
+    A young one may still be growing. A sidecar without its film stays: the film may have been moved by its owner.
+    """
+    name, drawn, ending = re.escape(stem), "[0-9a-f]{12}", "(?:mp4|mov|webm)"
+    film, sidecar = rf"\.{name}\.{drawn}\.{ending}", rf"{name}_\d{{5,}}_\.json"
+    parts = re.compile(rf"{film}|\.(?:{film}|{sidecar})\.{drawn}\.part")
+    names = re.compile(rf"{sidecar}|{name}_\d{{5,}}_\.{ending}")
     for path in folder.iterdir():
-        if ours.fullmatch(path.name):
+        is_part = parts.fullmatch(path.name)
+        if is_part or names.fullmatch(path.name):
             with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > PART_KEPT_SECONDS:
+                found = path.lstat()
+                if (is_part or not found.st_size) and time.time() - found.st_mtime > PART_KEPT_SECONDS:
                     path.unlink()
 
 

@@ -216,6 +216,23 @@ def test_what_a_killed_delivery_left_is_cleared_after_a_day_and_nothing_else(pla
     assert {each.name for each in folder.iterdir()} == {*others, young, path.name, path.with_suffix(".json").name}
 
 
+def test_a_name_that_a_killed_delivery_had_taken_is_free_again_after_a_day(place):
+    """It had written nothing there yet. A sidecar whose film is away may be all that somebody kept of it."""
+    folder = place.output / "video"
+    folder.mkdir()
+    empty = ["kling_00001_.json", "kling_00002_.mp4"]
+    others = {"kling_00003_.json": b'{"file": "kling_00003_.mp4"}', "other_00001_.json": b"", "kling_1_.json": b""}
+    for name, content in {**dict.fromkeys(empty, b""), **others}.items():
+        (folder / name).write_bytes(content)
+        os.utime(folder / name, (time.time() - 90_000,) * 2)
+    (folder / "kling_00004_.json").touch()
+    place.number = 3
+    path = deliver(place).path
+    left = {each.name for each in folder.iterdir()}
+    assert left == {*others, "kling_00004_.json", "kling_00005_.json", "kling_00005_.mp4"}
+    assert path.name == "kling_00005_.mp4"
+
+
 @pytest.fixture
 def purchase(place, tmp_path, monkeypatch):
     """A finished purchase of four films, and a reader that cannot read what says so."""
