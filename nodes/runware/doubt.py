@@ -13,7 +13,7 @@ from .client import Late, longest_way, within
 from .errors import NotSent
 from .journal import midnight
 from .record import State
-from .verdict import REFUSALS
+from .verdict import REFUSED_SENDS
 
 if TYPE_CHECKING:
     from .task import Purchase
@@ -179,5 +179,5 @@ async def _probe(purchase: Purchase, waits: tuple[float, ...]) -> _Seen:
 
 def _only_send_refused(purchase: Purchase, archived: Sighting) -> bool:
     """Whether the archive shows that our one and only send was refused."""
-    refused = archived.failures and all(failure.category in REFUSALS for failure in archived.failures)
+    refused = archived.failures and all(failure.category in REFUSED_SENDS for failure in archived.failures)
     return bool(refused) and purchase.record.posts == 1

@@ -287,6 +287,8 @@ async def look_again(purchase: Purchase) -> None:
     ]
     if not (sighting.successes or sighting.pending or found):
         raise tell.ended(record) if purchase.has_its_key else tell.other_key(record)
+    if not record.films:
+        record.failures = []  # they said that there is no such task
     results.keep(purchase, sighting.successes)
     record.move(State.RESULT if sighting.successes or found else State.ACCEPTED)
     purchase.journal.put(record)

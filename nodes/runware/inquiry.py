@@ -12,7 +12,7 @@ from .client import Late, Uncertain, within
 from .errors import NotSent
 from .record import State
 from .results import film_name
-from .verdict import PASSING, REFUSALS, Sighting, key_refused, look
+from .verdict import PASSING, REFUSED_SENDS, Sighting, key_refused, look
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -103,7 +103,7 @@ class Inquiry:
         return await see(task_uuid)
 
     def _is_called_failed(self, task_uuid: str, sighting: Sighting) -> bool:
-        if all(failure.category in REFUSALS - {"unknown"} for failure in sighting.failures):
+        if all(failure.category in REFUSED_SENDS - {"unknown"} for failure in sighting.failures):
             return False  # the archive may say so of what was only sent
         record = self._journal.get(task_uuid)
         return not (sighting.successes or sighting.pending) and (record is None or record.state is not State.FAILED)

@@ -48,8 +48,9 @@ class Timing:
     """Answers in a row that must call a task failed: an error can still turn into a result."""
     failure_patience: float = 30.0
     """For so long, too, unless the failure is one that nothing takes back."""
-    told_twice_patience: float = 600.0
-    """For so long, where there are more failures and results under way than were ordered."""
+    odd_failure_patience: float = 600.0
+    """For so long, where there are more failures and results under way than were ordered, or where the error may be
+    about the question alone."""
     lost_patience: float = 60.0
     no_address_patience: float = 60.0
     fetch_patience: float = 120.0

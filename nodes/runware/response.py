@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -71,6 +71,8 @@ VALIDATION_PREFIXES = (
 LOST_CODES = frozenset({"tasknotfound", "taskexpired", "taskfailedornotfound", "medianotfound", "mediaexpired"})
 FINISHED = frozenset({"", "success", "succeeded", "completed", "complete", "finished", "done", "ready"})
 """Words for a result that is there, and none: the documented one and its like. Any other is still being made."""
+PROVIDED = ("provider", "third", "inference")
+"""How the codes of what goes wrong while a film is made begin: upstream, at the model's maker."""
 MODERATION_WORDS = ("moderation", "flagged", "content policy", "safety system")
 
 
@@ -103,11 +105,18 @@ class Failure:
     task_uuid: str = ""
     task_type: str = ""
     allowed: str = ""
+    of_result: bool = False
+    """Whether it stands in `data`, as what became of one result."""
 
     @cached_property
     def category(self) -> Category:
         """What kind of error the code stands for, judged loosely as the codes are not stable."""
         return categorize(self.code, self.message)
+
+    @property
+    def is_upstream(self) -> bool:
+        """Whether its code tells of the model's maker, or of Runware's own account there: never of a question."""
+        return self.code.lower().startswith(PROVIDED)
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,8 @@ def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
     failures = [_failure(error) for error in _listed(tree.get("errors"))[:ROWS_MOST]]
     if tree.get("error"):
         failures.append(_failure(tree["error"], tree))
-    failures += [_failure(item.get("error") or item, item) for item in items if _is_failed(item)]
+    failed = [_failure(item.get("error") or item, item) for item in items if _is_failed(item)]
+    failures += [replace(failure, of_result=True) for failure in failed]
     rows = tuple(_row(item) for item in items if not _is_failed(item))
     known = isinstance(tree.get("data"), (list, dict)) or bool(failures)
     return Answer(
@@ -299,6 +309,6 @@ def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:
         task_uuid=(
             _text(error.get("taskUUID")) or _text(around.get("taskUUID")) or _text(context.get("taskUUID"))
         ).lower(),
-        task_type=_text(error.get("taskType")) or _text(context.get("taskType")),
+        task_type=_text(error.get("taskType")) or _text(around.get("taskType")) or _text(context.get("taskType")),
         allowed=plain(", ".join(str(value) for value in allowed), 160) if isinstance(allowed, list) else "",
     )

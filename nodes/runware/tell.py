@@ -219,7 +219,7 @@ def ended(record: Record) -> KlingError:
     return errors.ResultExpired(
         "The film was made, but the service no longer has it."
         if made
-        else "The service no longer knows this purchase.",
+        else f"The service no longer knows this purchase{': ' + words if record.failures else ''}.",
         billing=billed(record) if made else "Whether it was billed can be seen at my.runware.ai.",
         task_uuid=record.task_uuid,
         next_step="Only a new take (take + 1) can make it again; it is paid again.",

@@ -26,7 +26,9 @@ REFUSALS = frozenset({"validation", "auth", "quota", "safety", "not_found", "unk
 PASSING = frozenset({HTTP_REQUEST_TIMEOUT, HTTP_CONFLICT, HTTP_TOO_MANY_REQUESTS})
 """4xx that say nothing sure about the task: something between us and the service may have sent the request on."""
 ABOUT_THE_QUESTION = frozenset({"auth", "rate_limit", "quota", "conflict"})
-"""Errors that concern the poll or the key, never the render."""
+"""Errors that concern the poll or the key; a result only where more than their code says so."""
+REFUSED_SENDS = REFUSALS - ABOUT_THE_QUESTION - {"not_found"}
+"""Failures by which the archive may tell of a request that was refused. Any other is that of a result."""
 QUESTIONS = frozenset({"getResponse", "getTaskDetails"})
 FINAL = frozenset({"safety", "validation"})
 """Failures that no later answer takes back."""
@@ -75,10 +77,10 @@ class Sighting:
     """Of the pending ones: finished, by the service's word, but without an address."""
     failures: list[Failure] = field(default_factory=list)
     """What failed for good, by the service's word."""
-    lost: bool = False
-    """The service says that it does not know the task (any more)."""
+    lost: list[Failure] = field(default_factory=list)
+    """The words with which the service says that it does not know the task (any more)."""
     trouble: Failure | None = None
-    """The question itself was refused; says nothing about the task."""
+    """The question itself was refused, or may have been; says nothing sure about the task."""
     empty: bool = False
     """A whole, readable answer that says nothing of the task: running or unknown, it cannot be told."""
 
@@ -98,7 +100,12 @@ class Sighting:
     @property
     def denies(self) -> bool:
         """Whether the service answered, whole and clear, without a trace of the task."""
-        return not self.proves and not self.conflict and (self.empty or self.lost)
+        return not self.proves and not self.conflict and (self.empty or bool(self.lost))
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether what failed may be the question alone."""
+        return bool(self.failures and self.trouble)
 
     @property
     def is_clear(self) -> bool:
@@ -116,26 +123,43 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     successes = {row.video_uuid or row.video_url: row for row in finished}
     pending = len(rows) - len(finished)
     reads = answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
-    ended = [f for f in failures if reads and f.category not in ABOUT_THE_QUESTION]
-    lost = [failure for failure in ended if failure.category == "not_found"]
-    ended = [failure for failure in ended if failure in lost or failure.task_type not in QUESTIONS]
+    named = [failure for failure in failures if reads and failure.task_type not in QUESTIONS]
+    surety = [(failure, _surety(failure, answer, is_shown=bool(successes))) for failure in named]
+    ended = [failure for failure, sure in surety if sure]
+    doubted = [failure for failure, sure in surety if sure == 1]
+    lost = [f for f in failures if reads and f.category == "not_found" and f not in ended]
     others = [failure for failure in answer.failures if failure not in ended and failure.category in ABOUT_THE_QUESTION]
+    troubles = doubted if ended else [] if rows or lost else others
     return Sighting(
         successes=list(successes.values()),
         pending=pending,
         unaddressed=[row for row in rows if row.status and row.status in FINISHED and not row.video_url],
-        failures=[failure for failure in ended if failure.category != "not_found"],
-        lost=bool(lost) and not successes and not pending,
-        trouble=others[0] if others and not rows and not ended else None,
+        failures=ended,
+        lost=lost if not successes and not pending else [],
+        trouble=troubles[0] if troubles else None,
         empty=answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not answer.rows,
         conflict=any(each.category == "conflict" and each.task_type not in QUESTIONS for each in failures),
     )
 
 
+def _surety(failure: Failure, answer: Answer, *, is_shown: bool) -> int:
+    """Tell how sure an error that names the task is a result's, not the question's: 2 it is, 1 it may be, 0 it is not.
+
+    `is_shown`: whether the answer shows other results, finished; then the question cannot have been refused. A conflict
+    may always be that of a copy, while the task itself goes on.
+    """
+    if failure.of_result and answer.status < HTTP_BAD_REQUEST and failure.category != "conflict":
+        return 2
+    if failure.category == "not_found":
+        return 2 if is_shown else 0
+    return is_shown + failure.is_upstream if failure.category in ABOUT_THE_QUESTION else 2
+
+
 def key_refused(answer: Answer, task_uuid: str) -> Failure | None:
     """Give the error that says that the key or the account cannot be used, if there is one."""
     for failure in answer.failures:
-        if failure.category in {"auth", "quota"} and failure.task_uuid in {"", task_uuid}:
+        is_meant = not failure.task_uuid or (failure.task_uuid == task_uuid and not failure.is_upstream)
+        if failure.category in {"auth", "quota"} and is_meant:
             return failure
     if answer.status in {401, 403} and answer.readable and not answer.failures:
         return Failure("", f"HTTP {answer.status}")

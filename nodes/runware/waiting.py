@@ -114,7 +114,8 @@ def _all_known(purchase: Purchase, sighting: Sighting, watch: Watch) -> bool:
     if not failures or (pending and failures < missing):
         return False
     told_twice = films + failures + pending > record.number_results > 1  # once as a row, once as an error
-    if pending and told_twice and not watch.lasted(watch.failed_since, timing.told_twice_patience):
+    is_odd = sighting.is_doubted or (pending and told_twice)
+    if is_odd and not watch.lasted(watch.failed_since, timing.odd_failure_patience):
         return False
     if watch.settling < timing.failure_confirmations + (failures < missing):
         return False
@@ -166,10 +167,11 @@ async def _give_up_lost(purchase: Purchase, watch: Watch, sighting: Sighting) ->
         return
     results.keep(purchase, archived.successes)
     if record.films and (over or len(record.films) >= record.number_results):
-        _close_short(purchase)
+        _close_short(purchase, why=said(sighting.lost))
     elif foreign and not archived.successes:
         raise tell.other_key(record)
     elif over and (archived.denies or archived.conflict or archived.pending):  # nothing, or that it was taken once
+        record.failures = _reasons(sighting.lost)
         record.move(State.EXPIRED)
         purchase.journal.put(record)
 
@@ -271,7 +273,7 @@ class Watch:
         awake, self._noted_at = now - self._noted_at <= GAP, now
         self.unchanged_since = _since(self.unchanged_since if awake else None, now, holds=sighting.proves and not news)
         self.failed_since = _since(self.failed_since, now, holds=self.settling > 0)
-        self.lost_since = _since(self.lost_since, now, holds=sighting.lost)
+        self.lost_since = _since(self.lost_since, now, holds=bool(sighting.lost))
         self.silent_since = _since(self.silent_since, now, holds=sighting.empty)
         unaddressed = 0 < len(sighting.unaddressed) == sighting.pending
         self.unaddressed_since = _since(self.unaddressed_since, now, holds=unaddressed)

@@ -151,6 +151,44 @@ def test_an_error_about_the_question_is_none_about_the_task():
     assert seen.trouble
 
 
+SURE, DOUBTED, NONE = "sure", "doubted", "none"
+ASKED = {"taskType": "getResponse"}
+FAILED_RESULTS = {
+    "a row": (200, {"data": [row("error", error={"code": "quotaExceeded"})]}, SURE),
+    "a row that calls something not found": (200, {"data": [row("error", error={"code": "mediaExpired"})]}, SURE),
+    "a row of the question": (200, {"data": [row("error", error={"code": "quotaExceeded"}, **ASKED)]}, NONE),
+    "a row with a refused question": (401, {"data": [row("error", error={"code": "unauthorized"})]}, NONE),
+    "a row about a copy": (200, {"data": [row("error", error={"code": "conflictTaskUUID"})]}, NONE),
+    "an upstream limit": (200, error("providerRateLimitExceeded"), DOUBTED),
+    "Runware's account upstream": (402, error("thirdPartyInsufficientCredits"), DOUBTED),
+    "an upstream limit of the question": (200, error("providerRateLimitExceeded", **ASKED), NONE),
+    "an upstream limit of the way": (503, error("providerInsufficientCredits"), NONE),
+    "an upstream limit of nobody": (200, {"errors": [{"code": "providerInsufficientCredits"}]}, NONE),
+    "an upstream limit beside a film": (200, {**error("inferenceRateLimitExceeded"), "data": [FILM]}, SURE),
+    "our account": (200, error("quotaExceeded"), NONE),
+    "our account beside a film": (200, {**error("quotaExceeded"), "data": [FILM]}, DOUBTED),
+    "our account beside a render": (200, {**error("quotaExceeded"), "data": [row("processing")]}, NONE),
+    "a conflict beside a film": (200, {**error("conflictTaskUUID"), "data": [FILM]}, DOUBTED),
+    "not found": (200, error("taskCancelled"), NONE),
+    "not found beside a film": (200, {**error("taskCancelled"), "data": [FILM]}, SURE),
+    "not found beside a render": (200, {**error("taskCancelled"), "data": [row("processing")]}, NONE),
+    "nobody's beside a film": (200, {"data": [FILM], "errors": [{"code": "quotaExceeded"}]}, NONE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "tree", "verdict"), FAILED_RESULTS.values(), ids=FAILED_RESULTS)
+def test_a_result_failed_by_its_row_by_where_it_happened_or_by_what_is_shown_beside_it(status, tree, verdict):
+    seen = look(answer(tree, status), UUID)
+    assert len(seen.failures) == (verdict != NONE)
+    assert seen.is_doubted == (verdict == DOUBTED)
+
+
+def test_what_failed_upstream_does_not_refuse_our_account():
+    for status in (200, 402, 503):
+        assert not key_refused(answer(error("providerInsufficientCredits"), status), UUID)
+    assert key_refused(answer({"errors": [{"code": "providerInsufficientCredits"}]}, 402), UUID)
+
+
 def test_a_conflict_in_the_archive_is_told():
     assert look(answer(error("conflictTaskUUID")), UUID).conflict
     assert not look(answer(error("unauthorized"), 401), UUID).conflict

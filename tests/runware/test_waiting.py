@@ -60,6 +60,91 @@ def test_partial_results_are_delivered_and_the_rest_is_named():
     assert outcome.record.billed == pytest.approx(0.84)
 
 
+WHY = "Upstream says no."
+LIMITED, BROKE = "providerRateLimitExceeded", "thirdPartyInsufficientCredits"
+
+
+def failing(kind, code, shape, **fields):
+    return Story(("job", {"kind": kind, "code": code, "text": WHY, "shape": shape, **fields}), latency=60.0)
+
+
+@pytest.mark.parametrize("shape", ["top", "row"])
+@pytest.mark.parametrize("code", [LIMITED, BROKE, "quotaExceeded", "mediaExpired", "taskCancelled", "conflictTaskUUID"])
+def test_a_result_that_failed_does_not_withhold_its_sisters_whatever_its_code(code, shape):
+    here = failing("partial", code, shape, count=2)
+    outcome = here.buy(THREE)
+    assert given(outcome) == 2
+    assert outcome.record.failures == [{"code": code, "message": WHY}]
+    is_odd = code == "conflictTaskUUID" or (code, shape) == ("quotaExceeded", "top")  # may be the question's alone
+    assert (here.loop.time() > 600.0) == is_odd
+    assert here.loop.time() < 900.0
+
+
+FAILED_ALONE = {
+    (LIMITED, "top"): 660.0, (LIMITED, "bad_request"): 660.0, (BROKE, "top"): 660.0, (LIMITED, "row"): 90.0,
+    (BROKE, "row"): 90.0, ("quotaExceeded", "row"): 90.0, ("unauthorized", "row"): 90.0, ("mediaNotFound", "row"): 90.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "shape", "after"), [(*each, after) for each, after in FAILED_ALONE.items()])
+def test_a_render_that_failed_is_told_as_that_though_its_code_could_be_the_questions(code, shape, after):
+    here = failing("fail", code, shape)
+    error = here.buy().error
+    assert isinstance(error, errors.TaskFailed)
+    assert WHY in str(error)
+    assert after <= here.loop.time() < after + 60.0
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (2, 1)
+
+
+@pytest.mark.parametrize("code", ["rateLimitExceeded", "quotaExceeded", "unauthorized", "conflictTaskUUID"])
+def test_an_error_that_can_be_the_questions_alone_is_no_verdict_on_the_render(code):
+    class Refuses(Told):
+        def said(self, job, now):
+            return Answer([], [job.error("top")]) if now < job.ends + 1_000 else None
+
+    here = told(Refuses, ("job", {"kind": "partial", "count": 1, "code": code}), latency=60.0)
+    assert here.buy(patience=2_000.0).end in {"film", "AuthenticationError", "InsufficientCreditsError"}
+    here.wait(2_000)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (1, 1)
+
+
+def test_an_upstream_limit_that_passes_is_no_failure():
+    class Hesitates(Told):
+        def said(self, job, now):
+            return Answer([], [job.error("top")]) if job.at + 60 < now < job.at + 500 else None
+
+    here = told(Hesitates, ("job", {"kind": "partial", "count": 1, "code": LIMITED}), latency=520.0)
+    assert here.buy().end == "film"
+    assert (here.sends, here.billed) == (1, 1)
+
+
+@pytest.mark.parametrize("code", ["mediaExpired", "mediaNotFound", "modelNotFound", "taskCancelled"])
+def test_a_purchase_that_the_service_calls_unknown_is_told_with_its_words(code):
+    error = failing("fail", code, "top").buy().error
+    assert isinstance(error, errors.ResultExpired)
+    assert f"no longer knows this purchase: {WHY}" in str(error)
+
+
+def test_what_was_said_of_a_purchase_called_unknown_is_not_said_of_what_is_found_of_it_later():
+    class Forgets(Told):
+        def said(self, job, now):
+            if now < job.ends + 600:
+                raise Refusal("taskNotFound", "No task.", status=404)
+            return Answer([dict(row) for row in job.films[:2]])
+
+        def archived(self, _job, _now):
+            return False
+
+    here = told(Forgets, latency=60.0)
+    assert "No task" in str(here.buy(THREE).error)
+    here.wait(1_000)
+    outcome = here.buy(THREE)
+    assert given(outcome) == 2
+    assert outcome.record.failures == []
+
+
 def test_a_poll_that_fails_for_minutes_loses_nothing():
     story = Story(*ASKED_FIRST, ("getResponse", {"kind": "outage", "seconds": 600.0}))
     assert story.buy().end == "film"
@@ -330,6 +415,19 @@ def test_what_the_service_forgot_before_it_showed_it_counts_as_billed():
     here.simulator.service.__class__ = Told
     record = here.buy(THREE).record
     assert (len(record.films), record.failures, record.spent) == (3, [], Decimal("1.26"))
+
+
+def test_why_the_service_forgot_what_it_never_showed_is_told():
+    class DeniesTwo(ForgetsTwo):
+        def said(self, job, now):
+            if now > job.ends + 5:
+                raise Refusal("taskExpired", "It has expired.", status=404)
+            return super().said(job, now)
+
+    record = told(DeniesTwo, latency=60.0).buy(THREE).record
+    assert [each["message"] for each in record.failures] == [
+        "the service never showed a film of 2 of 3 results (It has expired)"
+    ]
 
 
 def test_what_is_known_by_its_acknowledgement_alone_is_waited_for_an_hour_not_a_day():
