@@ -2,24 +2,27 @@
 /** @fileoverview What the KlingGenerate nodes of a graph will cost, and the badge that says it. */
 
 import { chainTo } from "./chains.js";
-import { active, everyNode, source, value } from "./graph.js";
+import { source, value } from "./graph.js";
+import { active, everyInstance, instancesOf } from "./instances.js";
 import { dollars } from "./money.js";
 import { estimate } from "./price.js";
 import { table } from "./prices.js";
 import { joined, say } from "./words.js";
 
 /**
+ * @typedef {import("./instances.js").Instance} Instance
  * @typedef {import("./labels.js").Label} Label
  * @typedef {import("./price.js").Estimate} Estimate
  */
 
 /**
- * The price of a KlingGenerate.
+ * The price of a KlingGenerate; of several instances, the highest.
  * @param {any} node
  * @returns {Label}
  */
 export function generateBadge(node) {
-  const found = priceOf(node);
+  const instances = [...instancesOf(node)];
+  const [found] = prices(instances).sort((one, other) => rank(other) - rank(one));
   if (!found) return { text: "", tone: "plain" };
   if (found.kind === "over") {
     return { text: joined(known(found), say("over_max_cost")), tone: "fault" };
@@ -27,36 +30,49 @@ export function generateBadge(node) {
   if (found.kind === "rehearsal") {
     return { text: joined(say("rehearsal"), "$0", size(found)), tone: "quiet" };
   }
-  const why = found.kind === "unknown" && motion(node) ? say("motion_control") : "";
+  const why = found.kind === "unknown" && instances.some(motion) ? say("motion_control") : "";
   return { text: joined(known(found), why || size(found)), tone: "money" };
 }
 
+/** @param {Estimate} found */
+function rank({ cost }) {
+  return cost ?? Infinity;
+}
+
 /**
- * What a KlingGenerate will cost; null where it will not run, or as long as the prices are not
+ * What KlingGenerate nodes will cost, those that will run; nothing as long as the prices are not
  * known.
- * @param {any} node
- * @returns {Estimate | null}
+ * @param {Iterable<Instance>} instances
+ * @returns {Estimate[]}
  */
-export function priceOf(node) {
-  const prices = table();
-  if (!prices || !active(node)) return null;
+function prices(instances) {
+  const known = table();
+  return known ? [...instances].filter(active).map((each) => estimate(wishOf(each), known)) : [];
+}
+
+/**
+ * @param {Instance} instance
+ * @returns {import("./price.js").Wish}
+ */
+function wishOf(instance) {
   const wish = Object.fromEntries(
     ["model", "duration", "sound", "number_results", "mode", "max_cost"].map((name) => [
       name,
-      value(node, name),
+      value(instance, name),
     ]),
   );
-  const prompt = source(node, "prompt")?.node;
+  const prompt = source(instance, "prompt");
   const seconds = prompt ? chainTo(prompt).map((each) => value(each, "shot_seconds")) : [];
   const shots_seconds = seconds.includes(undefined)
     ? undefined
     : seconds.reduce((sum, each) => sum + each, 0);
-  return estimate({ ...wish, shots_seconds, motion: motion(node) }, prices);
+  return { ...wish, shots_seconds, motion: motion(instance) };
 }
 
-/** @param {any} node */
-function motion(node) {
-  return Boolean(source(node, "reference_video") || value(node, "reference_video_source")?.trim());
+/** @param {Instance} instance */
+function motion(instance) {
+  const given = value(instance, "reference_video_source")?.trim();
+  return Boolean(source(instance, "reference_video") || given);
 }
 
 /** @param {Estimate} found */
@@ -78,11 +94,8 @@ function size({ seconds, films }) {
  * @returns {{ cost: number, nodes: number, unknown: number }} cost in millionths of a dollar
  */
 export function totalOf(graph) {
-  const found = [...everyNode(graph)]
-    .filter((node) => node.comfyClass === "KlingGenerate")
-    .map(priceOf)
-    .filter((each) => each !== null && each.kind !== "rehearsal");
-  const costs = found.map((each) => each?.cost ?? null);
+  const found = prices(everyInstance(graph, "KlingGenerate"));
+  const costs = found.filter(({ kind }) => kind !== "rehearsal").map(({ cost }) => cost);
   return {
     cost: costs.reduce((/** @type {number} */ sum, each) => sum + (each ?? 0), 0),
     nodes: costs.length,

@@ -1,7 +1,7 @@
 // @ts-check
 /** @fileoverview The films on KlingFetchVideo: kept, shown again after a reload, and each alone. */
 
-import { everyNode } from "./graph.js";
+import { everyNode } from "./instances.js";
 import { host, nodeById, viewUrl } from "./page.js";
 import { isOpen, owner, ownerOf } from "./prompts.js";
 import { rememberTask } from "./tasks.js";

@@ -6,7 +6,7 @@
  */
 
 import { forgetFilms, restoreFilms } from "./films.js";
-import { everyNode } from "./graph.js";
+import { everyNode } from "./instances.js";
 import { host } from "./page.js";
 import { isOpen, owner } from "./prompts.js";
 

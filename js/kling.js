@@ -9,7 +9,7 @@ import { app } from "../../scripts/app.js";
 import { addBadge, refreshBadges } from "./badges.js";
 import { rememberFilms, restoreFilms } from "./films.js";
 import { followOtherPages } from "./follow.js";
-import { everyNode } from "./graph.js";
+import { everyNode } from "./instances.js";
 import { tellKeyFaults } from "./keys.js";
 import { keepLastWords } from "./lastwords.js";
 import { commands, menuItems, toolboxCommands } from "./menu.js";

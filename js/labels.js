@@ -4,7 +4,8 @@
  */
 
 import { chainFrom, chainTo } from "./chains.js";
-import { active, value } from "./graph.js";
+import { value } from "./graph.js";
+import { active, instancesOf } from "./instances.js";
 import { table } from "./prices.js";
 import { place } from "./storyboard.js";
 import { joined, say } from "./words.js";
@@ -21,9 +22,10 @@ const NOTHING = { text: "", tone: "plain" };
  */
 export function promptBadge(node) {
   const limits = table()?.limits;
-  if (!limits || !active(node)) return NOTHING;
-  const before = chainTo(node);
-  const chain = [...before, ...chainFrom(node)];
+  const instance = [...instancesOf(node)].find(active);
+  if (!limits || !instance) return NOTHING;
+  const before = chainTo(instance);
+  const chain = [...before, ...chainFrom(instance)];
   const shots = chain.map((each) => ({
     seconds: value(each, "shot_seconds"),
     type: value(each, "shot_type"),
@@ -51,11 +53,12 @@ function where({ kind, number, shots, from, to, total }) {
  */
 export function elementBadge(node) {
   const limits = table()?.limits;
-  if (!limits || !active(node)) return NOTHING;
-  const name = value(node, "element_id");
+  const instance = [...instancesOf(node)].find(active);
+  if (!limits || !instance) return NOTHING;
+  const name = value(instance, "element_id");
   if (name === undefined) return NOTHING;
   if (!name) return { text: say("no_name"), tone: "fault" };
-  const before = chainTo(node);
+  const before = chainTo(instance);
   const twice = before.slice(0, -1).some((each) => value(each, "element_id") === name);
   const many = before.length > limits.elements;
   const fault = twice

@@ -7,6 +7,7 @@
 import { copy } from "./copy.js";
 import { filmsOf, show } from "./films.js";
 import { value } from "./graph.js";
+import { executionId, instancesOf } from "./instances.js";
 import { host, notify, setWidget } from "./page.js";
 import { table } from "./prices.js";
 import { taskOf } from "./tasks.js";
@@ -53,7 +54,7 @@ export function menuItems(node) {
 
 /** @param {any} node */
 function generateItems(node) {
-  const rehearsing = value(node, "mode") === "rehearse";
+  const rehearsing = value(instance(node), "mode") === "rehearse";
   return [
     null,
     { content: say("next_take"), callback: () => nextTake(node) },
@@ -70,38 +71,35 @@ function fetchItems(node) {
   const films = filmsOf(node);
   const task = { content: say("copy_task_uuid"), callback: () => copyTask(node) };
   if (films.length < 2) return [null, task];
+  const id = executionId(instance(node));
   const one = films.map((film, index) => ({
     content: `${index + 1}: ${film.filename}`,
-    callback: () => show(node, executionId(node), [film]),
+    callback: () => show(node, id, [film]),
   }));
-  const all = { content: say("play_all"), callback: () => show(node, executionId(node), films) };
+  const all = { content: say("play_all"), callback: () => show(node, id, films) };
   const options = [...one, all];
   return [null, { content: say("play_one"), has_submenu: true, submenu: { options } }, task];
 }
 
-/**
- * As the server calls a node that is seen now: inside a subgraph, with the ids of the way there.
- * @param {any} node
- */
-function executionId(node) {
-  const { app } = host();
-  if (node.graph === app.rootGraph) return String(node.id);
-  for (const outer of app.rootGraph.nodes) {
-    if (outer.subgraph === node.graph) return `${outer.id}:${node.id}`;
-  }
-  return String(node.id);
-}
-
 /** @param {any} node */
 function nextTake(node) {
-  const take = Number(value(node, "take"));
+  const take = Number(value(instance(node), "take"));
   const most = table()?.largest_take ?? take;
   if (Number.isInteger(take)) setWidget(node, "take", Math.min(take + 1, most));
 }
 
 /** @param {any} node */
 function toggleRehearsal(node) {
-  setWidget(node, "mode", value(node, "mode") === "rehearse" ? "generate" : "rehearse");
+  const rehearsing = value(instance(node), "mode") === "rehearse";
+  setWidget(node, "mode", rehearsing ? "generate" : "rehearse");
+}
+
+/**
+ * The first, where the subgraph around a node has several.
+ * @param {any} node
+ */
+function instance(node) {
+  return [...instancesOf(node)][0] ?? { node, outer: null };
 }
 
 /** @param {any} node */

@@ -1,7 +1,8 @@
 // @ts-check
 /** @fileoverview Which purchase a node made last. */
 
-import { everyNode, source } from "./graph.js";
+import { source } from "./graph.js";
+import { everyInstance } from "./instances.js";
 import { host, nodeById } from "./page.js";
 import { isOpen, owner } from "./prompts.js";
 
@@ -33,8 +34,9 @@ export function rememberTask(node, taskUuid) {
 export function taskOf(node) {
   const own = latest.get(node);
   if (own) return own;
-  for (const each of everyNode(host().graph)) {
-    if (source(each, "task")?.node === node && latest.has(each)) return latest.get(each) ?? "";
+  for (const each of everyInstance(host().graph, "KlingFetchVideo")) {
+    const found = source(each, "task")?.node === node && latest.get(each.node);
+    if (found) return found;
   }
   return "";
 }
