@@ -4,6 +4,7 @@
 import { chainTo } from "./chains.js";
 import { source, value } from "./graph.js";
 import { active, everyInstance, instancesOf } from "./instances.js";
+import { runs } from "./lists.js";
 import { dollars } from "./money.js";
 import { estimate } from "./price.js";
 import { table } from "./prices.js";
@@ -66,7 +67,7 @@ function wishOf(instance) {
   const shots_seconds = seconds.includes(undefined)
     ? undefined
     : seconds.reduce((sum, each) => sum + each, 0);
-  return { ...wish, shots_seconds, motion: motion(instance) };
+  return { ...wish, shots_seconds, motion: motion(instance), purchases: runs(instance) };
 }
 
 /** @param {Instance} instance */
@@ -76,8 +77,9 @@ function motion(instance) {
 }
 
 /** @param {Estimate} found */
-function known({ cost }) {
-  return cost === null ? say("price_unknown") : dollars(cost);
+function known({ cost, per_item }) {
+  if (cost === null) return say("price_unknown");
+  return per_item ? say("per_item", { price: dollars(cost) }) : dollars(cost);
 }
 
 /** @param {Estimate} found */
@@ -89,15 +91,19 @@ function size({ seconds, films }) {
 
 /**
  * What all of a graph costs at most: what was bought before with the same inputs and take is not
- * paid again.
+ * paid again. With a list whose length only the run will tell, the cost of one item is in it, and
+ * `more` is true.
  * @param {any} graph
- * @returns {{ cost: number, nodes: number, unknown: number }} cost in millionths of a dollar
+ * @returns {{ cost: number, more: boolean, nodes: number, unknown: number }} cost in millionths of
+ *   a dollar
  */
 export function totalOf(graph) {
-  const found = prices(everyInstance(graph, "KlingGenerate"));
-  const costs = found.filter(({ kind }) => kind !== "rehearsal").map(({ cost }) => cost);
+  const all = prices(everyInstance(graph, "KlingGenerate"));
+  const found = all.filter(({ kind }) => kind !== "rehearsal");
+  const costs = found.map(({ cost }) => cost);
   return {
     cost: costs.reduce((/** @type {number} */ sum, each) => sum + (each ?? 0), 0),
+    more: found.some(({ per_item }) => per_item),
     nodes: costs.length,
     unknown: costs.filter((each) => each === null).length,
   };

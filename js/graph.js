@@ -27,6 +27,18 @@ export function source(instance, input) {
 }
 
 /**
+ * Where the values of all linked inputs come from.
+ * @param {Instance} instance
+ * @returns {Generator<Output>}
+ */
+export function* sources(instance) {
+  for (const index of (instance.node.inputs ?? []).keys()) {
+    const found = origin(instance, index);
+    if (found) yield found;
+  }
+}
+
+/**
  * What a widget will say when the graph runs; undefined if only the run will tell.
  * @param {Instance} instance
  * @param {string} name

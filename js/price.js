@@ -20,28 +20,33 @@ import { millionths } from "./money.js";
  * @property {number} [max_cost] USD, 0 is no limit
  * @property {number} [shots_seconds] how long the shots last together; 0 where there are none
  * @property {boolean} motion whether a reference video leads the film
+ * @property {number} [purchases] how many of them a list makes that leads into the node
  *
  * @typedef {object} Estimate
  * @property {"price" | "rehearsal" | "over" | "unknown"} kind
  * @property {number | null} cost millionths of a dollar; null where nobody can know
+ * @property {boolean} per_item whether only the run will tell how often that is paid
  * @property {number} [seconds] of one film
  * @property {number} [films]
  */
 
 /**
- * Estimate a purchase as Python does before it sends it.
+ * Estimate a node's purchases as Python does before it sends them.
  * @param {Wish} wish
  * @param {Table} table
  * @returns {Estimate}
  */
 export function estimate(wish, table) {
-  const films = wish.number_results;
+  const { number_results, purchases = 1 } = wish;
+  const per_item = wish.purchases === undefined;
+  const films = number_results === undefined ? undefined : number_results * purchases;
   const seconds = wish.motion ? undefined : length(wish);
-  if (wish.mode === "rehearse") return { kind: "rehearsal", cost: 0, seconds, films };
-  const cost = costOf(wish, table, seconds);
+  const found = { per_item, seconds, films };
+  if (wish.mode === "rehearse") return { kind: "rehearsal", cost: 0, ...found };
+  const cost = costOf(wish, table, seconds, films);
   const limit = millionths(String(wish.max_cost ?? 0));
-  if (limit > 0 && (cost === null || cost > limit)) return { kind: "over", cost, seconds, films };
-  return { kind: cost === null ? "unknown" : "price", cost, seconds, films };
+  if (limit > 0 && (cost === null || cost > limit)) return { kind: "over", cost, ...found };
+  return { kind: cost === null ? "unknown" : "price", cost, ...found };
 }
 
 /** @param {Wish} wish */
@@ -53,12 +58,13 @@ function length(wish) {
  * @param {Wish} wish
  * @param {Table} table
  * @param {number | undefined} seconds
+ * @param {number | undefined} films
  * @returns {number | null}
  */
-function costOf(wish, table, seconds) {
+function costOf(wish, table, seconds, films) {
   const prices = wish.model === undefined ? undefined : table.models[wish.model];
-  const known = prices && seconds !== undefined && wish.number_results !== undefined;
+  const known = prices && seconds !== undefined && films !== undefined;
   if (!known || wish.sound === undefined || wish.mode === undefined) return null;
   const rate = millionths(wish.sound ? prices.price_with_sound : prices.price);
-  return rate * seconds * /** @type {number} */ (wish.number_results);
+  return rate * seconds * films;
 }

@@ -11,6 +11,7 @@ export const ENGLISH = {
   rehearsal: "rehearsal",
   over_max_cost: "over max_cost",
   price_unknown: "price unknown",
+  per_item: "[price] per list item",
   motion_control: "motion control",
   whole_film: "whole film",
   heading: "whole film, [shots] shots, [total] s",

@@ -58,7 +58,8 @@ def test_the_page_s_logic_holds_and_its_prices_are_those_of_python(tmp_path):
     rows = []
     for widgets, shots in films():
         kind, cost = expected(widgets, shots)
-        rows.append({"wish": {**widgets, "shots_seconds": sum(shots), "motion": False}, "kind": kind, "cost": cost})
+        wish = {**widgets, "shots_seconds": sum(shots), "motion": False, "purchases": 1}
+        rows.append({"wish": wish, "kind": kind, "cost": cost})
     table = tmp_path / "prices.json"
     table.write_text(json.dumps({"table": prices({}), "rows": rows}), encoding="utf-8")
     tests = sorted(map(str, (ROOT / "tests" / "js").glob("*.test.js")))

@@ -42,10 +42,10 @@ function lines(answer) {
   return found;
 }
 
-/** What Run would cost at most, now. */
+/** What Run would cost at most, now; with a sign where a list can make it more. */
 function graphTotal() {
-  const { cost, unknown } = totalOf(host().graph);
-  return joined(dollars(cost), unknown ? say("price_unknown") : "");
+  const { cost, more, unknown } = totalOf(host().graph);
+  return joined(`${dollars(cost)}${more ? "+" : ""}`, unknown ? say("price_unknown") : "");
 }
 
 /** @param {string} amount */

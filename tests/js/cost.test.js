@@ -24,7 +24,8 @@ before(() =>
 );
 
 function generate(id, widgets = {}) {
-  return node(id, "KlingGenerate", { ...WIDGETS, ...widgets }, { inputs: ["prompt"] });
+  const inputs = ["prompt", "frame_images"];
+  return node(id, "KlingGenerate", { ...WIDGETS, ...widgets }, { inputs });
 }
 
 /** A definition with one KlingGenerate, whose prompt and mode are brought out. */
@@ -38,8 +39,8 @@ function film(widgets) {
 }
 
 function cents(whole) {
-  const { cost, ...counts } = totalOf(whole);
-  return { cents: cost / 10_000, ...counts };
+  const { cost, more } = totalOf(whole);
+  return { cents: cost / 10_000, more };
 }
 
 const outer = { inputs: ["prompt"] };
@@ -116,4 +117,71 @@ test("a shot that two instances of one subgraph make counts twice", () => {
     [inside],
   );
   assert.equal(generateBadge(whole.getNodeById(9)).text, "$0.67 · 8 s · 1 film");
+});
+
+const LISTS = { nodeData: { output_is_list: [true] } };
+
+/** A film, its last frame and the next film, with other nodes between the two. */
+function chained({ results, between = {}, ...second }) {
+  const nodes = [
+    generate(1, { mode: "rehearse", number_results: results }),
+    node(2, "KlingFetchVideo", {}, { inputs: ["task"], ...LISTS }),
+    node(3, "ImageScale", {}, { inputs: ["image"], ...between }),
+    node(4, "KlingFrameImages", {}, { inputs: ["first_frame"] }),
+    generate(5, second),
+  ];
+  return graph(nodes, [
+    [1, 0, 2, "task"],
+    [2, 0, 3, "image"],
+    [3, 0, 4, "first_frame"],
+    [4, 0, 5, "frame_images"],
+  ]);
+}
+
+function badge(whole, id) {
+  return generateBadge(whole.getNodeById(id)).text;
+}
+
+test("a film is continued once for each result of the one before", () => {
+  const whole = chained({ results: 2 });
+  assert.equal(badge(whole, 5), "$0.84 · 5 s · 2 films");
+  assert.deepEqual(cents(whole), { cents: 84, more: false });
+  assert.equal(badge(chained({ results: 1 }), 5), "$0.42 · 5 s · 1 film");
+});
+
+test("max_cost is held against all that a list buys", () => {
+  assert.equal(badge(chained({ results: 2, max_cost: 0.83 }), 5), "$0.84 · over max_cost");
+});
+
+test("a node that takes its lists whole ends them", () => {
+  const whole = chained({ results: 2, between: { nodeData: { is_input_list: true } } });
+  assert.equal(badge(whole, 5), "$0.42 · 5 s · 1 film");
+});
+
+test("results of results are multiplied", () => {
+  const fetchVideo = (id) => node(id, "KlingFetchVideo", {}, { inputs: ["task"], ...LISTS });
+  const films = [1, 3, 5].map((id, index) => generate(id, { number_results: index + 2 }));
+  const whole = graph(
+    [...films, fetchVideo(2), fetchVideo(4)],
+    [
+      [1, 0, 2, "task"],
+      [2, 0, 3, "frame_images"],
+      [3, 0, 4, "task"],
+      [4, 0, 5, "frame_images"],
+    ],
+  );
+  assert.equal(badge(whole, 3), "$2.52 · 5 s · 6 films");
+  assert.equal(badge(whole, 5), "$10.08 · 5 s · 24 films");
+});
+
+test("of another list the badge says what an item costs, and the sum that it can be more", () => {
+  const prompt = node(2, "KlingPrompt", { positive_prompt: "", shot_seconds: 0 });
+  const lines = node(1, "Lines of a text", { text: "a fox" }, LISTS);
+  const links = [
+    [1, 0, 2, "positive_prompt"],
+    [2, 0, 3, "prompt"],
+  ];
+  const whole = graph([lines, prompt, generate(3)], links);
+  assert.equal(badge(whole, 3), "$0.42 per list item · 5 s · 1 film");
+  assert.deepEqual(cents(whole), { cents: 42, more: true });
 });

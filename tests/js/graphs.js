@@ -3,10 +3,11 @@
 const SUBGRAPH_INPUT = -10;
 const SUBGRAPH_OUTPUT = -20;
 
-/** A node: its widgets can be linked too; `inputs` are its sockets. */
-export function node(id, comfyClass, widgets = {}, { inputs = [], outputs = ["*"], ...more } = {}) {
+/** A node: its widgets can be linked too; `inputs` are its sockets, `nodeData` the server's words. */
+export function node(id, comfyClass, widgets = {}, more = {}) {
+  const { inputs = [], outputs = ["*"], nodeData, ...others } = more;
   return {
-    ...{ id, comfyClass, type: comfyClass, mode: 0, ...more },
+    ...{ id, comfyClass, type: comfyClass, mode: 0, constructor: { nodeData }, ...others },
     widgets: Object.entries(widgets).map(([name, value]) => ({ name, value })),
     inputs: [
       ...inputs.map((name) => ({ name })),

@@ -20,6 +20,7 @@ const WISH = {
   max_cost: 0,
   shots_seconds: 0,
   motion: false,
+  purchases: 1,
 };
 
 test("a film costs its seconds, twice with two results", () => {
@@ -29,6 +30,19 @@ test("a film costs its seconds, twice with two results", () => {
 
 test("the shots set the length, not the duration", () => {
   assert.equal(estimate({ ...WISH, shots_seconds: 9, sound: true }, TABLE).cost, 1_134_000);
+});
+
+test("a list costs its items together, and max_cost holds for all of them", () => {
+  const three = { ...WISH, purchases: 3 };
+  const { cost, films, per_item } = estimate(three, TABLE);
+  assert.deepEqual([cost, films, per_item], [1_260_000, 3, false]);
+  assert.equal(estimate({ ...three, max_cost: 1.26 }, TABLE).kind, "price");
+  assert.equal(estimate({ ...three, max_cost: 1.25 }, TABLE).kind, "over");
+});
+
+test("of a list whose length only the run will tell, the price is that of one item", () => {
+  const { cost, films, per_item } = estimate({ ...WISH, purchases: undefined }, TABLE);
+  assert.deepEqual([cost, films, per_item], [420_000, 1, true]);
 });
 
 test("a rehearsal costs nothing, above any limit too", () => {

@@ -104,6 +104,19 @@ def test_badges_see_through_a_subgraph(stage):
     assert sorted(inside) == ["shot 1 of 3 · 0-3 s", "shot 2 of 3 · 3-7 s"]
 
 
+def test_a_film_is_continued_once_for_each_result_of_the_one_before(stage):
+    stage.example("two clips chained by last frame")
+    stage.evaluate(
+        "for (const { widgets } of find('KlingGenerate')) for (const each of widgets) {"
+        " if (each.name === 'mode') each.value = 'generate'; if (each.name === 'number_results') each.value = 2; }"
+    )
+    stage.look()
+    stage.wait_for_badge("KlingGenerate", "$1.68 · 5 s · 4 films")
+    sums = stage.open_sidebar().locator(".kling-sums")
+    sums.get_by_text("$2.52").wait_for()
+    stage.shoot("two-results-continued")
+
+
 def test_the_menu_switches_between_rehearsing_and_buying(stage):
     stage.example(TEXT)
     stage.choose("KlingGenerate", "Buy for real")
