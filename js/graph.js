@@ -44,25 +44,35 @@ export function* sources(instance) {
  * @param {string} name
  */
 export function value(instance, name) {
-  const { widgets, inputs } = instance.node;
-  const widget = widgets?.find((/** @type {any} */ each) => each.name === name);
-  const index = inputs?.findIndex((/** @type {any} */ each) => each.widget?.name === name) ?? -1;
-  const link = index < 0 ? null : incoming(instance.node, index);
-  if (!link) return widget?.value;
-  const from = origin(instance, index);
-  if (from) return PRIMITIVES.test(from.node.type) ? from.node.widgets?.[0]?.value : undefined;
-  return promoted(instance, link) ?? widget?.value;
+  return decider(instance, name)?.value;
 }
 
 /**
- * The value on the node that stands for the subgraph, where a widget was brought out to it.
+ * The widget that decides what a node is given: its own, a primitive's, or one that was brought out
+ * to a node that stands for the subgraph; undefined if only the run will tell.
+ * @param {Instance} instance
+ * @param {string} name the widget's on the node itself
+ * @returns {any}
+ */
+export function decider(instance, name) {
+  const { widgets, inputs } = instance.node;
+  const own = widgets?.find((/** @type {any} */ each) => each.name === name);
+  const index = inputs?.findIndex((/** @type {any} */ each) => each.widget?.name === name) ?? -1;
+  const link = index < 0 ? null : incoming(instance.node, index);
+  if (!link) return own;
+  const from = origin(instance, index);
+  if (!from) return promoted(instance, link) ?? own;
+  const [first] = PRIMITIVES.test(from.node.type) ? (from.node.widgets ?? []) : [];
+  return first && decider(from, first.name);
+}
+
+/**
  * @param {Instance} instance
  * @param {any} link
  */
 function promoted({ outer }, link) {
   if (!outer || Number(link.origin_id) !== SUBGRAPH_INPUT) return undefined;
-  const name = outer.node.inputs[link.origin_slot]?.name;
-  return outer.node.widgets?.find((/** @type {any} */ each) => each.name === name)?.value;
+  return decider(outer, outer.node.inputs[link.origin_slot]?.name);
 }
 
 /**

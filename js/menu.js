@@ -6,9 +6,9 @@
 
 import { copy } from "./copy.js";
 import { filmsOf, show } from "./films.js";
-import { value } from "./graph.js";
+import { decider, value } from "./graph.js";
 import { executionId, instancesOf } from "./instances.js";
-import { host, notify, setWidget } from "./page.js";
+import { host, notify, setWidgets } from "./page.js";
 import { table } from "./prices.js";
 import { taskOf } from "./tasks.js";
 import { say } from "./words.js";
@@ -54,12 +54,11 @@ export function menuItems(node) {
 
 /** @param {any} node */
 function generateItems(node) {
-  const rehearsing = value(instance(node), "mode") === "rehearse";
   return [
     null,
     { content: say("next_take"), callback: () => nextTake(node) },
     {
-      content: say(rehearsing ? "buy_for_real" : "rehearse"),
+      content: say(rehearses(node) ? "buy_for_real" : "rehearse"),
       callback: () => toggleRehearsal(node),
     },
     { content: say("copy_task_uuid"), callback: () => copyTask(node) },
@@ -71,7 +70,8 @@ function fetchItems(node) {
   const films = filmsOf(node);
   const task = { content: say("copy_task_uuid"), callback: () => copyTask(node) };
   if (films.length < 2) return [null, task];
-  const id = executionId(instance(node));
+  const [first] = instancesOf(node);
+  const id = first ? executionId(first) : String(node.id);
   const one = films.map((film, index) => ({
     content: `${index + 1}: ${film.filename}`,
     callback: () => show(node, id, [film]),
@@ -83,23 +83,35 @@ function fetchItems(node) {
 
 /** @param {any} node */
 function nextTake(node) {
-  const take = Number(value(instance(node), "take"));
-  const most = table()?.largest_take ?? take;
-  if (Number.isInteger(take)) setWidget(node, "take", Math.min(take + 1, most));
+  const most = table()?.largest_take;
+  set(node, "take", (take) => Math.min(take + 1, most ?? take));
 }
 
 /** @param {any} node */
 function toggleRehearsal(node) {
-  const rehearsing = value(instance(node), "mode") === "rehearse";
-  setWidget(node, "mode", rehearsing ? "generate" : "rehearse");
+  const mode = rehearses(node) ? "generate" : "rehearse";
+  set(node, "mode", () => mode);
 }
 
 /**
- * The first, where the subgraph around a node has several.
+ * Whether a node buys nothing, in no instance of the subgraph around it.
  * @param {any} node
  */
-function instance(node) {
-  return [...instancesOf(node)][0] ?? { node, outer: null };
+function rehearses(node) {
+  return [...instancesOf(node)].every((each) => value(each, "mode") === "rehearse");
+}
+
+/**
+ * Set what a node is given, in all instances of the subgraph around it: the widgets that decide it
+ * need not be its own.
+ * @param {any} node
+ * @param {string} name
+ * @param {(value: any) => unknown} next
+ */
+function set(node, name, next) {
+  const widgets = new Set([...instancesOf(node)].map((each) => decider(each, name)));
+  if (widgets.has(undefined)) notify("warn", say("set_elsewhere", { name }));
+  else setWidgets(node.graph, widgets, next);
 }
 
 /** @param {any} node */

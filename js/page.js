@@ -54,17 +54,17 @@ export function change(graph, work) {
 }
 
 /**
- * Set a widget as if the user had.
- * @param {any} node
- * @param {string} name
- * @param {unknown} value
+ * Set widgets as if the user had, all in one step.
+ * @param {any} graph the open one
+ * @param {Iterable<any>} widgets
+ * @param {(value: any) => unknown} next
  */
-export function setWidget(node, name, value) {
-  const widget = node.widgets?.find((/** @type {any} */ each) => each.name === name);
-  if (!widget) return;
-  change(node.graph, () => {
-    widget.value = value;
-    widget.callback?.(value);
+export function setWidgets(graph, widgets, next) {
+  change(graph, () => {
+    for (const widget of widgets) {
+      widget.value = next(widget.value);
+      widget.callback?.(widget.value);
+    }
   });
 }
 

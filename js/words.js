@@ -34,6 +34,7 @@ export const ENGLISH = {
   copied: "Copied",
   not_copied: "The browser does not let pages copy here: [text]",
   no_purchase_yet: "This node has not bought or rehearsed anything yet.",
+  set_elsewhere: "[name] comes from another node here; set it there.",
   key_missing: "Runware API key is missing",
   key_refused: "Runware refused the API key",
   purchases: "Purchases",

@@ -123,3 +123,34 @@ def test_the_menu_switches_between_rehearsing_and_buying(stage):
     stage.wait_for_badge("KlingGenerate", "$0.42 · 5 s · 1 film")
     stage.choose("KlingGenerate", "Rehearse")
     stage.wait_for_badge("KlingGenerate", "rehearsal · $0 · 5 s · 1 film")
+
+
+def test_the_menu_sets_the_primitive_that_decides_the_mode(stage):
+    stage.example(TEXT)
+    stage.evaluate(
+        "const primitive = LiteGraph.createNode('PrimitiveNode'), [node] = find('KlingGenerate');"
+        "app.rootGraph.add(primitive); primitive.connect(0, node, node.findInputSlot('mode'))"
+    )
+    stage.look()
+    stage.choose("KlingGenerate", "Buy for real")
+    stage.wait_for_badge("KlingGenerate", "$0.42 · 5 s · 1 film")
+
+
+def test_each_instance_of_a_subgraph_is_counted_and_the_menu_inside_sets_them_all(stage):
+    stage.example(TEXT)
+    stage.evaluate(
+        "app.rootGraph.convertToSubgraph(new Set(find('KlingGenerate')));"
+        "const first = app.rootGraph.nodes.find(each => each.subgraph), [node] = first.subgraph.nodes;"
+        "const mode = node.inputs[node.findInputSlot('mode')];"
+        "first.subgraph.addInput('mode', mode.type).connect(mode, node);"
+        "const second = LiteGraph.createNode(first.type); app.rootGraph.add(second);"
+        "find('KlingPrompt')[0].connect(0, second, 0);"
+        "[first, second].forEach((each, index) => { each.widgets[0].value = ['rehearse', 'generate'][index] });"
+    )
+    inside = "const [node] = app.rootGraph.nodes.find(each => each.subgraph).subgraph.nodes;"
+    badge = f"{inside} return node.badges.at(-1)().text"
+    assert stage.evaluate(badge) == "$0.42 · 5 s · 1 film"
+    stage.open_sidebar().locator(".kling-sums").get_by_text("$0.42").wait_for()
+    stage.shoot("two-instances")
+    stage.evaluate(f"{inside} app.collectNodeMenuItems(node).find(each => each?.content === 'Rehearse').callback()")
+    assert stage.evaluate(badge) == "rehearsal · $0 · 5 s · 1 film"
