@@ -131,7 +131,7 @@ class Record(BaseModel):
     gone: list[Film] = Field(default_factory=list)
     """Results that could not be fetched when the others were; asked for again by every later run."""
     failures: list[dict[str, str]] = Field(default_factory=list)
-    """`code` and `message` of what failed, in the service's words."""
+    """`code` and `message` of what failed, in the service's words, and `cost`, USD, where it reported one."""
     untold: bool = False
     """Whether it failed when nobody was there to be told: the next run tells it, and buys nothing."""
     deliveries: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -146,8 +146,14 @@ class Record(BaseModel):
     @property
     def billed(self) -> float | None:
         """USD the service reported, over all results; None when it reported none."""
-        costs = [film.cost for film in (*self.films, *self.gone) if film.cost is not None]
+        costs = [film.cost for film in (*self.films, *self.gone) if film.cost is not None] + self._costs_of_failures
         return round(sum(costs), 6) if costs else None
+
+    @property
+    def _costs_of_failures(self) -> list[float]:
+        """Of no more than are missing: one can be told in two shapes, or have become a film since."""
+        costs = [float(each["cost"]) for each in self.failures if _is_money(each.get("cost"))]
+        return costs[: max(self.number_results - len(self.films) - len(self.gone), 0)]
 
     @property
     def is_told(self) -> bool:

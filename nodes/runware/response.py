@@ -105,6 +105,8 @@ class Failure:
     task_uuid: str = ""
     task_type: str = ""
     allowed: str = ""
+    cost: float | None = None
+    """USD, as of a row."""
     of_result: bool = False
     """Whether it stands in `data`, as what became of one result."""
 
@@ -289,6 +291,7 @@ def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:
             plain(str(error)),
             task_uuid=_text(around.get("taskUUID")).lower(),
             task_type=_text(around.get("taskType")),
+            cost=_cost(around.get("cost")),
         )
     context = error.get("context")
     context = context if isinstance(context, dict) else {}
@@ -311,4 +314,5 @@ def _failure(error: Any, around: dict[str, Any] | None = None) -> Failure:
         ).lower(),
         task_type=_text(error.get("taskType")) or _text(around.get("taskType")) or _text(context.get("taskType")),
         allowed=plain(", ".join(str(value) for value in allowed), 160) if isinstance(allowed, list) else "",
+        cost=_cost(error.get("cost")) or _cost(around.get("cost")),
     )

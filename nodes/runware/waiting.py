@@ -230,7 +230,10 @@ def _close_short(purchase: Purchase, failures: Sequence[Failure] = (), *, why: s
 
 def _reasons(failures: Sequence[Failure]) -> list[dict[str, str]]:
     """Keep of each failure what a record says of it."""
-    return [{"code": each.code, "message": each.message[:MESSAGE_KEPT]} for each in failures]
+    return [
+        {"code": each.code, "message": each.message[:MESSAGE_KEPT], **({"cost": str(each.cost)} if each.cost else {})}
+        for each in failures
+    ]
 
 
 class Watch:

@@ -70,6 +70,19 @@ def test_an_error_that_is_only_text_keeps_its_words_and_task():
     assert [failure.message for failure in answer.of(UUID)[1]] == ["It broke."]
 
 
+FAILED = {"taskUUID": UUID, "status": "error"}
+
+
+@pytest.mark.parametrize("tree", [
+    {"data": [{**FAILED, "cost": 0.42, "error": {"code": "x"}}]},
+    {"data": [{**FAILED, "cost": 0.42, "error": "It broke."}]},
+    {"data": [{**FAILED, "cost": 0, "error": {"code": "x", "cost": 0.42}}]},
+    {"errors": [{"code": "x", "taskUUID": UUID, "cost": 0.42}]},
+])  # fmt: skip
+def test_what_a_failure_cost_is_found_beside_it_or_in_it(tree):
+    assert [failure.cost for failure in read(tree).of(UUID)[1]] == [0.42]
+
+
 def test_rows_and_errors_of_others_are_not_ours():
     rows, failures = read({**DOCUMENTED, "data": [{"taskUUID": OTHER, "videoURL": "https://x"}], "errors": []}).of(UUID)
     assert rows == failures == []

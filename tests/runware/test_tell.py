@@ -119,6 +119,13 @@ def test_what_is_called_failed_counts_as_planned_while_it_may_still_become_a_fil
     assert tell.billed(short) == "Billed $1.26."
 
 
+@pytest.mark.parametrize("cost", ["much", "-1", "nan", "1e99", ""])
+def test_a_cost_of_a_failure_that_is_no_amount_was_not_reported(cost):
+    failed = record(State.FAILED, failures=[{"code": "x", "message": "It broke.", "cost": cost}])
+    assert failed.billed is None
+    assert "No cost was reported" in str(tell.ended(failed))
+
+
 def test_what_there_is_costs_no_less_than_planned_where_not_every_cost_is_told():
     assert record(State.COMMITTED, costs=(0.14, None)).cost == Decimal("0.42")
     unseen = [{"code": "resultUnseen", "message": ""}]

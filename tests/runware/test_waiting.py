@@ -145,6 +145,25 @@ def test_what_was_said_of_a_purchase_called_unknown_is_not_said_of_what_is_found
     assert outcome.record.failures == []
 
 
+class Costly(Told):
+    """Reports a cost for what failed, and tells it twice."""
+
+    def said(self, job, now):
+        films = [dict(row) for row in job.films[: job.successes]]
+        failed = [{**job.error("row"), "cost": 0.42}], [{**job.error("top"), "cost": 0.42}]
+        return Answer([*films, *failed[0]], failed[1]) if now >= job.ends else None
+
+
+def test_a_cost_that_was_reported_for_a_failure_is_kept_and_told():
+    here = told(Costly, ("job", "fail"), latency=60.0)
+    assert "Billed $0.42." in str(here.buy().error)
+    assert here.record().billed == 0.42
+    here = told(Costly, ("job", {"kind": "partial", "count": 2}), latency=60.0)
+    record = here.buy(THREE).record
+    assert (record.billed, record.cost) == (1.26, Decimal("1.26"))
+    assert tell.billed(record) == "Billed at least $1.26."
+
+
 def test_a_poll_that_fails_for_minutes_loses_nothing():
     story = Story(*ASKED_FIRST, ("getResponse", {"kind": "outage", "seconds": 600.0}))
     assert story.buy().end == "film"
