@@ -3,7 +3,7 @@
 
 import { everyNode } from "./instances.js";
 import { host, nodeById, viewUrl } from "./page.js";
-import { isOpen, owner, ownerOf } from "./prompts.js";
+import { isOpen, madeAs, owner, ownerOf } from "./prompts.js";
 import { rememberTask } from "./tasks.js";
 
 /**
@@ -56,38 +56,12 @@ export async function restoreFilms() {
   const answer = await api.fetchApi(`/history?max_items=${HISTORY_READ}`);
   if (!answer.ok) return;
   const runs = Object.values(await answer.json()).filter(({ prompt: [, , , extra] }) => {
-    return isOpen(ownerOf(extra)) && madeAs(graph, extra.extra_pnginfo.workflow);
+    const found = ownerOf(extra);
+    return isOpen(found) && madeAs(graph, found.workflow);
   });
   for (const run of runs.reverse()) {
     for (const [id, output] of Object.entries(run.outputs)) await restore(id, output);
   }
-}
-
-/**
- * Whether the graph as it stands makes the films of a saved workflow. Behind a saved node's own
- * values may stand the words of an earlier run.
- * @param {any} graph
- * @param {any} workflow
- */
-function madeAs(graph, { nodes, definitions }) {
-  const inside = definitions?.subgraphs?.flatMap((/** @type {any} */ each) => each.nodes) ?? [];
-  const saved = new Map([...nodes, ...inside].map((each) => [String(each.id), each]));
-  const ours = [...everyNode(graph)].filter((each) => each.comfyClass?.startsWith("Kling"));
-  return ours.every((node) => {
-    const values = saved.get(String(node.id))?.widgets_values ?? [];
-    return ownWidgets(node).every((widget, index) => widget.value === values[index]);
-  });
-}
-
-/**
- * A node's widgets without what only shows something.
- * @param {any} node
- * @returns {any[]}
- */
-function ownWidgets({ widgets = [] }) {
-  return widgets.filter(
-    (/** @type {any} */ each) => each.serialize !== false && !each.name.startsWith("$$"),
-  );
 }
 
 /**

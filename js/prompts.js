@@ -4,9 +4,10 @@
  * once for each.
  */
 
+import { everyNode } from "./instances.js";
 import { host } from "./page.js";
 
-/** @typedef {{ mine: boolean, workflow: string }} Owner */
+/** @typedef {{ mine: boolean, workflow: any }} Owner workflow: as it was saved with the prompt */
 
 /** @type {Map<string, Promise<Owner | null>>} */
 const owners = new Map();
@@ -27,11 +28,42 @@ export function owner(promptId) {
 }
 
 /**
- * Whether the graph that is open is the one a prompt was made of.
+ * Whether the graph that is open is the one a prompt was made of: this page's own prompt, whatever
+ * was changed since, or another page's that makes the same films. Workflows opened from one example
+ * have the same id.
  * @param {Owner | null} found
  */
 export function isOpen(found) {
-  return found !== null && found.workflow !== "" && found.workflow === String(host().graph.id);
+  const { graph } = host();
+  if (!found?.workflow?.id || String(found.workflow.id) !== String(graph.id)) return false;
+  return found.mine || madeAs(graph, found.workflow);
+}
+
+/**
+ * Whether the graph as it stands makes the films of a saved workflow. Behind a saved node's own
+ * values may stand the words of an earlier run.
+ * @param {any} graph
+ * @param {any} workflow
+ */
+export function madeAs(graph, { nodes = [], definitions }) {
+  const inside = definitions?.subgraphs?.flatMap((/** @type {any} */ each) => each.nodes) ?? [];
+  const saved = new Map([...nodes, ...inside].map((each) => [String(each.id), each]));
+  const ours = [...everyNode(graph)].filter((each) => each.comfyClass?.startsWith("Kling"));
+  return ours.every((node) => {
+    const values = saved.get(String(node.id))?.widgets_values ?? [];
+    return ownWidgets(node).every((widget, index) => widget.value === values[index]);
+  });
+}
+
+/**
+ * A node's widgets without what only shows something.
+ * @param {any} node
+ * @returns {any[]}
+ */
+function ownWidgets({ widgets = [] }) {
+  return widgets.filter(
+    (/** @type {any} */ each) => each.serialize !== false && !each.name.startsWith("$$"),
+  );
 }
 
 /** @param {string} promptId */
@@ -53,6 +85,6 @@ async function json(path) {
 export function ownerOf(extra) {
   return {
     mine: extra.client_id === host().api.clientId,
-    workflow: String(extra.extra_pnginfo?.workflow?.id ?? ""),
+    workflow: extra.extra_pnginfo?.workflow ?? null,
   };
 }
