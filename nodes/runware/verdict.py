@@ -29,6 +29,8 @@ ABOUT_THE_QUESTION = frozenset({"auth", "rate_limit", "quota", "conflict"})
 """Errors that concern the poll or the key; a result only where more than their code says so."""
 REFUSED_SENDS = REFUSALS - ABOUT_THE_QUESTION - {"not_found"}
 """Failures by which the archive may tell of a request that was refused. Any other is that of a result."""
+LIMITED_PAUSE = 10.0
+"""Seconds until the next question, where the service has too many and does not say how long to wait."""
 QUESTIONS = frozenset({"getResponse", "getTaskDetails"})
 FINAL = frozenset({"safety", "validation"})
 """Failures that no later answer takes back."""
@@ -86,6 +88,8 @@ class Sighting:
 
     conflict: bool = False
     """A copy was refused because the task exists: the archive keeps the last answer to a UUID."""
+    pause: float = 0.0
+    """Seconds for which the service wants no further question."""
 
     @property
     def proves(self) -> bool:
@@ -130,16 +134,25 @@ def look(answer: Answer, task_uuid: str) -> Sighting:
     lost = [f for f in failures if reads and f.category == "not_found" and f not in ended]
     others = [failure for failure in answer.failures if failure not in ended and failure.category in ABOUT_THE_QUESTION]
     troubles = doubted if ended else [] if rows or lost else others
+    trouble = troubles[0] if troubles else None
     return Sighting(
         successes=list(successes.values()),
         pending=pending,
         unaddressed=[row for row in rows if row.status and row.status in FINISHED and not row.video_url],
         failures=ended,
         lost=lost if not successes and not pending else [],
-        trouble=troubles[0] if troubles else None,
+        trouble=trouble,
         empty=answer.readable and answer.status < HTTP_BAD_REQUEST and not answer.failures and not answer.rows,
         conflict=any(each.category == "conflict" and each.task_type not in QUESTIONS for each in failures),
+        pause=_pause(answer, trouble),
     )
+
+
+def _pause(answer: Answer, trouble: Failure | None) -> float:
+    is_limited = answer.status == HTTP_TOO_MANY_REQUESTS or (trouble is not None and trouble.category == "rate_limit")
+    if answer.retry_after is None:
+        return LIMITED_PAUSE if is_limited else 0.0
+    return answer.retry_after if is_limited or answer.status >= HTTP_BAD_REQUEST else 0.0
 
 
 def _surety(failure: Failure, answer: Answer, *, is_shown: bool) -> int:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 GAP = 120.0
-"""Seconds without an answer after which what had lasted until then is begun anew: the machine may have slept."""
+"""Seconds without an answer, beyond the pause that the service asked for, after which what had lasted until then is
+begun anew: the machine may have slept."""
+NAP = 10.0
+"""Seconds at most, in a pause, until films that could not be fetched are tried again: an address may live for 60 s."""
 
 
 async def wait(purchase: Purchase) -> None:
@@ -47,7 +50,7 @@ async def wait(purchase: Purchase) -> None:
                 purchase.leave_place()  # a render that hangs must not keep others waiting
             await _ask(purchase, watch, early, kind)
             if record.state is State.ACCEPTED:
-                await asyncio.sleep(_pause(purchase, watch))
+                await _sleep(_pause(purchase, watch), early)
     except KlingError:  # a question that was refused is no reason to leave a download
         await early.end()
         raise
@@ -87,8 +90,16 @@ async def _ask(purchase: Purchase, watch: Watch, early: Early, kind: str) -> Non
 def _pause(purchase: Purchase, watch: Watch) -> float:
     since = purchase.journal.clock() - (purchase.record.accepted_at or 0.0)
     elapsed = since if 0 <= since <= purchase.timing.watch else watch.elapsed
-    wait = next_wait(elapsed, purchase.status.durations)
+    wait = max(next_wait(elapsed, purchase.status.durations), watch.pause)
     return max(wait, 2.0) if watch.trouble or watch.settling else wait
+
+
+async def _sleep(seconds: float, early: Early) -> None:
+    while seconds > NAP:
+        await asyncio.sleep(NAP)
+        early.go_on()
+        seconds -= NAP
+    await asyncio.sleep(seconds)
 
 
 def _count_found(purchase: Purchase, sighting: Sighting) -> None:
@@ -243,6 +254,8 @@ class Watch:
         self.now = now
         self._began = now()
         self.trouble = ""
+        self.pause = 0.0
+        """Seconds for which the last answer wants no further question."""
         self.settling = 0
         """Answers in a row in which something had failed and nothing new came."""
         self.failed_since: float | None = None
@@ -264,7 +277,7 @@ class Watch:
     def note(self, sighting: Sighting | None) -> None:
         """Take one answer, or that none came."""
         if sighting is None:
-            self.trouble = "the service cannot be reached just now, asking on"
+            self.trouble, self.pause = "the service cannot be reached just now, asking on", 0.0
             return
         self.trouble = said([sighting.trouble]) if sighting.trouble else ""
         news = len(sighting.successes) > self._films
@@ -273,7 +286,8 @@ class Watch:
         if sighting.failures and not self.settling:
             self.settling = 1
         now = self.now()
-        awake, self._noted_at = now - self._noted_at <= GAP, now
+        awake, self._noted_at = now - self._noted_at <= GAP + self.pause, now
+        self.pause = sighting.pause
         self.unchanged_since = _since(self.unchanged_since if awake else None, now, holds=sighting.proves and not news)
         self.failed_since = _since(self.failed_since, now, holds=self.settling > 0)
         self.lost_since = _since(self.lost_since, now, holds=bool(sighting.lost))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from kling.nodes.runware import errors, tell
+from kling.nodes.runware import errors, tell, waiting
 from kling.nodes.runware.record import State
 from kling.nodes.runware.simulator.refusal import Refusal
 from kling.nodes.runware.simulator.service import Answer, Service
+from kling.nodes.runware.verdict import Sighting
 
 from world.cast import (
     ASKED_FIRST,
@@ -168,6 +169,51 @@ def test_a_poll_that_fails_for_minutes_loses_nothing():
     story = Story(*ASKED_FIRST, ("getResponse", {"kind": "outage", "seconds": 600.0}))
     assert story.buy().end == "film"
     assert story.billed == 1
+
+
+LIMITS = {
+    "a wish": ({"kind": "status", "status": 429, "retry_after": "60"}, 60.0),
+    "a wish without measure": ({"kind": "status", "status": 429, "retry_after": "3600"}, 120.0),
+    "no wish": ({"kind": "status", "status": 429}, 10.0),
+    "a page": ({"kind": "status", "status": 429, "body": "html"}, 10.0),
+    "by its code alone": ({"kind": "error_top", "code": "rateLimitExceeded"}, 10.0),
+    "a service that is away": ({"kind": "status", "status": 503, "retry_after": "60"}, 60.0),
+}
+
+
+@pytest.mark.parametrize(("fault", "pause"), LIMITS.values(), ids=LIMITS)
+def test_a_service_that_has_too_many_questions_is_asked_no_sooner_than_it_wishes(fault, pause):
+    here = Story(latency=900.0)
+    assert here.buy(patience=10.0).end == "left"
+    here.script(*[("getResponse", fault)] * 3)
+    assert here.buy().end == "film"
+    asked = [each for each in here.simulator.requests if each.channel == "getResponse"]
+    limited = [number for number, each in enumerate(asked) if each.fault]
+    pauses = [asked[number + 1].at - asked[number].at for number in limited]
+    assert len(pauses) == 3
+    assert pauses == pytest.approx([pause] * 3, abs=1.0)
+
+
+def test_a_film_is_tried_again_while_the_service_wants_no_question():
+    class OneIsThere(Told):
+        def said(self, job, now):
+            return Answer([dict(job.films[0]), *[job._row("processing")] * 2]) if now > job.at + 30 else None
+
+    here = told(OneIsThere, *[("download", "422")] * 10, latency=900.0)
+    here.buy(THREE, patience=10.0)
+    here.script(*[("getResponse", None)] * 4, ("getResponse", {"kind": "status", "status": 429, "retry_after": "120"}))
+    here.buy(THREE, patience=90.0)
+    assert len(here.films()) == 1
+
+
+def test_a_pause_that_the_service_asked_for_is_no_gap_in_its_answers():
+    """Each would begin anew what has to last until the films that are here are given."""
+    now = 0.0
+    watch = waiting.Watch(lambda: now)
+    for _ in range(4):
+        watch.note(Sighting(pending=1, pause=120.0))
+        now += 125.0
+    assert watch.lasted(watch.unchanged_since, 500.0)
 
 
 def test_a_key_refused_while_polling_is_no_verdict():
