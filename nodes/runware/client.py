@@ -307,6 +307,9 @@ def service_error(failure: response.Failure, status: int, *, doing: str, task_uu
     where = f" (parameter {failure.parameter})" if failure.parameter else ""
     allowed = f" Allowed: {failure.allowed}." if failure.allowed else ""
     said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
+    step = steps.get(failure.category, "Correct it, then run again.")
+    if failure.is_upstream and failure.category not in {"safety", "validation"}:
+        step = "Run again later."  # it is not the user's account, nor anything else of theirs
     return classes.get(failure.category, errors.ServiceError)(
         f"{doing}: {said}{where}.{allowed}",
         code=failure.code,
@@ -314,7 +317,7 @@ def service_error(failure: response.Failure, status: int, *, doing: str, task_uu
         status_code=status,
         billing=errors.NOT_BILLED,
         task_uuid=task_uuid,
-        next_step=steps.get(failure.category, "Correct it, then run again."),
+        next_step=step,
     )
 
 

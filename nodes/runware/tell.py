@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from . import errors
-from .errors import BILLING_UNKNOWN, NOT_BILLED, NOTHING_SENT, KlingError
+from .errors import BILLING_UNKNOWN, NOT_BILLED, NOTHING_SENT, KlingError, ServiceError
 from .price import usd
 from .record import NEVER_BILLED, UNCLEAR, Record, State
 from .response import plain
@@ -165,12 +165,15 @@ def other_key(record: Record) -> KlingError:
 def key_refused(failure: Failure, status: int, record: Record | None) -> KlingError:
     """A free question was refused because of the key or the account."""
     quota = failure.category == "quota"
-    kind = errors.InsufficientCreditsError if quota else errors.AuthenticationError
+    kind: type[ServiceError] = errors.InsufficientCreditsError if quota else errors.AuthenticationError
     said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
     ways = "Add credits at my.runware.ai" if quota else "Check RUNWARE_API_KEY, or the file user/__kling/api_key"
+    refused = "the account" if quota else "the API key"
+    if failure.is_upstream:  # Runware's own account, or key, at the model's maker
+        kind, ways, refused = errors.ServerError, "Wait a little", "the question"
     billing, then = _when_refused(record)
     return kind(
-        f"Runware refused {'the account' if quota else 'the API key'}: {said}.",
+        f"Runware refused {refused}: {said}.",
         code=failure.code,
         status_code=status,
         billing=billing,

@@ -150,6 +150,13 @@ def test_a_refused_key_says_what_it_leaves_of_the_purchase(words, state):
     )
 
 
+def test_runwares_own_account_at_the_maker_is_not_told_as_yours():
+    error = tell.key_refused(Failure("providerInsufficientCredits", "Upstream is empty."), 402, record())
+    assert "my.runware.ai" not in str(error)
+    assert "Runware refused the question: Upstream is empty. The film is billed when it is ready." in str(error)
+    assert error.next_step == "Wait a little, then run again: it is collected, not bought anew."
+
+
 def test_every_state_has_a_word_for_a_refused_key():
     assert {state for each in KEY_REFUSED.values() for state in each if state} == set(State)
 
