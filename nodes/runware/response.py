@@ -58,7 +58,7 @@ AUTH_CODES = frozenset({
 })  # fmt: skip
 SERVER_CODES = frozenset({
     "internalservererror", "serviceunavailable", "serverunavailable", "standarderror", "unknownerror", "undefinederror",
-    "defaulterror", "unrecognizedresponse",
+    "defaulterror", "unrecognizedresponse", "errorretrievingaccountmanagement",
 })  # fmt: skip
 PROVIDER_CODES = frozenset({
     "inferenceerror", "processingfailed", "taskfailed", "downloadfailed", "uploadfailed", "noavailableserver",
@@ -67,6 +67,7 @@ PROVIDER_CODES = frozenset({
 VALIDATION_PREFIXES = (
     "invalid", "missing", "conflict", "duplicate", "unsupported", "value", "array", "max", "unknownparameter",
     "incompatible", "mismatch", "unknownprovidersettings", "validation", "transparentmodel", "modelownership",
+    "modelalreadyexists",
 )  # fmt: skip
 LOST_CODES = frozenset({"tasknotfound", "taskexpired", "taskfailedornotfound", "medianotfound", "mediaexpired"})
 FINISHED = frozenset({"", "success", "succeeded", "completed", "complete", "finished", "done", "ready"})

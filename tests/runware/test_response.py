@@ -122,6 +122,7 @@ def test_a_film_inside_the_answer_becomes_an_address():
         ("providerTimeout", "timeout"), ("taskNotFound", "not_found"), ("modelNotFound", "not_found"),
         ("taskExpired", "not_found"), ("internalServerError", "server"), ("serviceUnavailable", "server"),
         ("providerError", "provider"), ("inferenceError", "provider"), ("modelDisabled", "provider"),
+        ("modelAlreadyExists", "validation"), ("errorRetrievingAccountManagement", "server"),
         ("somethingNew", "unknown"), ("", "unknown"),
     ],
 )  # fmt: skip
