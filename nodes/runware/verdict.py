@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Outcome = Literal["accepted", "rejected", "limited", "unknown"]
 REFUSALS = frozenset({"validation", "auth", "quota", "safety", "not_found", "unknown"})
 """What the service refuses, with a 4xx, before it accepts, and so before it bills."""
+REFUSED_MODELS = frozenset({"modeldisabled"})
+"""Refusals, too, by their codes. That a model, or a server for it, is not there just now is none: of a request that a
+proxy sends twice the first may have been in time."""
 PASSING = frozenset({HTTP_REQUEST_TIMEOUT, HTTP_CONFLICT, HTTP_TOO_MANY_REQUESTS})
 """4xx that say nothing sure about the task: something between us and the service may have sent the request on."""
 ABOUT_THE_QUESTION = frozenset({"auth", "rate_limit", "quota", "conflict"})
@@ -62,7 +65,7 @@ def judge_submission(answer: Answer, task_uuid: str) -> Submission:
     if answer.status == HTTP_TOO_MANY_REQUESTS or any(failure.category == "rate_limit" for failure in loose):
         return Submission("limited", words, retry_after=answer.retry_after)
     clear = HTTP_BAD_REQUEST <= answer.status < HTTP_SERVER_ERROR and answer.status not in PASSING
-    if clear and loose and loose[0].category in REFUSALS:
+    if clear and loose and (loose[0].category in REFUSALS or loose[0].code.lower() in REFUSED_MODELS):
         return Submission("rejected", failure=loose[0])
     return Submission("unknown", words)
 
