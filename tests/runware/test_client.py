@@ -402,6 +402,59 @@ def test_what_is_to_be_done_about_a_refusal_depends_on_whose_trouble_it_is(code,
     assert module.service_error(Failure(code, "No."), 402, doing="Refused").next_step == step
 
 
+CERTIFICATE = Path(__file__).with_name("self_signed.pem")
+"""For 127.0.0.1, with its key, until 2126, by openssl req -x509; nobody has signed it."""
+
+
+async def heard_by_an_impostor(exchange):
+    """Let a client talk to a server on this machine that vouches for itself; give how that ended, and what came."""
+    heard = []
+
+    async def hear(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{"data": []}')
+        await writer.drain()
+        writer.close()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    server = await asyncio.start_server(hear, "127.0.0.1", 0, ssl=context)
+    address = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    client = Client(KEY, base_url=address)
+    try:
+        end = await exchange(client, address)
+    except (NotSent, httpx.HTTPError) as error:
+        end = error
+    finally:
+        await client.close()
+        server.close()
+    return end, heard
+
+
+async def _ask(client, _):
+    return await client.ask(UUID)
+
+
+async def _stream(client, address):
+    answer = await client.stream(address, {})
+    await answer.aclose()
+    return answer
+
+
+@pytest.mark.parametrize(("exchange", "refusal"), [(_ask, NotSent), (_stream, httpx.ConnectError)])
+def test_a_server_whose_certificate_nobody_vouches_for_is_told_nothing(monkeypatch, exchange, refusal):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    end, heard = asyncio.run(heard_by_an_impostor(exchange))
+    assert isinstance(end, refusal)
+    assert heard == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))  # it was the certificate alone
+    _, heard = asyncio.run(heard_by_an_impostor(exchange))
+    assert len(heard) == 1
+    assert (KEY.encode() in heard[0]) == (exchange is _ask)
+
+
 class _Inline(Disk):
     async def offload(self, work, *arguments):
         return work(*arguments)

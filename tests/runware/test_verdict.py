@@ -125,6 +125,12 @@ def test_an_unknown_status_is_still_running():
     assert look(answer({"data": [row("polishing")]}), UUID).pending == 1
 
 
+@pytest.mark.parametrize("word", ["polishing", "processing", "queued"])
+def test_an_address_makes_no_film_of_what_is_still_being_made(word):
+    seen = look(answer({"data": [{**FILM, "status": word}]}), UUID)
+    assert (seen.successes, seen.pending, seen.unaddressed) == ([], 1, [])
+
+
 def test_an_empty_answer_denies_and_an_odd_one_does_not():
     assert look(answer({"data": []}), UUID).denies
     odd = ({"data": None}, {}, {"data": [{**FILM, "taskUUID": OTHER}]}, b"<html>", b"", error("x", taskUUID=OTHER))
