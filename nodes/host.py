@@ -41,12 +41,23 @@ def execution() -> tuple[str, str]:
     return (str(context.prompt_id), str(context.node_id)) if context is not None else ("", "")
 
 
+def prompt() -> dict[str, Any]:
+    """Give the graph of the present prompt, as it was queued; empty where ComfyUI does not say."""
+    item = _running()
+    return dict(item[2]) if item is not None else {}
+
+
 def wanted_outputs() -> frozenset[str] | None:
     """The output nodes for which the present prompt runs, when it runs in part; None where ComfyUI does not say."""
+    item = _running()
+    return frozenset(item[4]) if item is not None else None
+
+
+def _running() -> Any:
+    """Give the present prompt as it lies in ComfyUI's queue; None where it does not lie there."""
     running = getattr(getattr(_server(), "prompt_queue", None), "currently_running", {})
     prompt_id, _ = execution()
-    found = (item[4] for item in list(running.values()) if item[1] == prompt_id)
-    return next(map(frozenset, found), None)
+    return next((item for item in list(running.values()) if item[1] == prompt_id), None)
 
 
 def status(node_id: str | None, text: str) -> None:

@@ -7,7 +7,7 @@ as the process lives. Only a film that came makes the node run again: a question
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import host
 from .runware.errors import KlingError
@@ -15,7 +15,7 @@ from .runware.errors import KlingError
 if TYPE_CHECKING:
     from .runware.record import Record
 
-MINUTES = 0.5
+SECONDS = 10.0
 """For one question; what comes of it later is brought by the next run."""
 
 
@@ -24,6 +24,8 @@ class _Node:
     prompt_id: str = ""
     films: dict[str, int] = field(default_factory=dict)
     """How many there were of each purchase that lacks some, by its task UUID."""
+    above: dict[str, Any] = field(default_factory=dict)
+    """The inputs of the node and of all before it, by which it is told from one of the same id in another graph."""
     came: int = 0
 
 
@@ -35,15 +37,17 @@ def note(record: Record) -> None:
     prompt_id, node_id = host.execution()
     node = _nodes.setdefault(node_id, _Node())
     if node.prompt_id != prompt_id:  # a list of purchases is one run
-        node.prompt_id, node.films = prompt_id, {}
+        node.prompt_id, node.films, node.above = prompt_id, {}, _above(node_id)
     if len(record.films) < record.number_results:
         node.films[record.task_uuid] = len(record.films)
 
 
 async def came() -> int:
     """Ask for what the node that is being judged lacks, for free. Gives another number when a film has come."""
-    node = _nodes.get(host.execution()[1], _Node())
-    for task_uuid, before in node.films.items():
+    _, node_id = host.execution()
+    node = _nodes.get(node_id, _Node())
+    films = node.films if node.above == _above(node_id) else {}
+    for task_uuid, before in films.items():
         try:
             node.came += await _films(task_uuid) > before
         except (KlingError, type(host.interrupt())):  # Cancel is obeyed by ComfyUI in a moment
@@ -51,9 +55,20 @@ async def came() -> int:
     return node.came
 
 
+def _above(node_id: str) -> dict[str, Any]:
+    prompt, found, waiting = host.prompt(), {}, [node_id]
+    while waiting:
+        name = waiting.pop()
+        if name in prompt and name not in found:
+            found[name] = inputs = prompt[name]["inputs"]
+            links = (value for value in inputs.values() if isinstance(value, list) and value)
+            waiting += [link[0] for link in links if isinstance(link[0], str)]
+    return found
+
+
 async def _films(task_uuid: str) -> int:
     from . import purchase
     from .runware.wire import WIRE
 
     ticket = WIRE.collect(await purchase.account_of(task_uuid), task_uuid)
-    return len((await purchase.attend(ticket, node_id=None, minutes=MINUTES)).films)
+    return len((await purchase.attend(ticket, node_id=None, minutes=SECONDS / 60)).films)

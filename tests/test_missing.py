@@ -14,6 +14,14 @@ class Interrupted(BaseException):
     """As ComfyUI's own is, from 0.20 on."""
 
 
+def graph(take, prefix="kling"):
+    return {
+        "2": {"inputs": {"take": take}},
+        "3": {"inputs": {"task": ["2", 0], "sizes": [], "places": [["2", 0], 1]}},
+        "4": {"inputs": {"images": ["3", 1], "filename_prefix": prefix}},
+    }
+
+
 @pytest.fixture
 def come(monkeypatch):
     """How many films there are by now, or what ends the question, by task UUID."""
@@ -28,6 +36,7 @@ def come(monkeypatch):
     monkeypatch.setattr(missing, "_films", films)
     monkeypatch.setattr(missing, "_nodes", {})
     monkeypatch.setattr(host, "interrupt", Interrupted)
+    monkeypatch.setattr(host, "prompt", lambda: graph(take=1))
     return answers
 
 
@@ -62,6 +71,15 @@ def test_another_node_is_not_run_again(monkeypatch, come):
     run(monkeypatch, "one", films=1)
     come[UUID] = 2
     assert came(monkeypatch, "4") == 0
+
+
+def test_a_node_of_the_same_id_in_another_graph_asks_for_nothing(monkeypatch, come):
+    run(monkeypatch, "one", films=1)
+    monkeypatch.setattr(host, "prompt", lambda: graph(take=2))
+    assert came(monkeypatch) == 0
+    come[UUID] = 2
+    monkeypatch.setattr(host, "prompt", lambda: graph(take=1, prefix="what follows is another matter"))
+    assert came(monkeypatch) == 1
 
 
 def test_each_purchase_of_a_list_is_asked_for_whatever_ends_the_question_of_another(monkeypatch, come):
