@@ -76,7 +76,7 @@ def test_each_end_says_what_is_true_of_the_money():
 @pytest.mark.parametrize("most", ["1E-9", "0.2519999", "0.25"])
 def test_a_limit_that_is_too_low_is_shown_as_it_stands(most):
     with pytest.raises(errors.BudgetError) as caught:
-        tell.check_cost(Decimal("0.252"), Decimal(most))
+        tell.check_cost(Decimal("0.252"), Decimal(most), "KlingGenerate (node 7)")
     assert str(caught.value).startswith(f"KlingGenerate, max_cost is {most}: the price of this run is $0.252. Raise")
 
 
