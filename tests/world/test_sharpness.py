@@ -21,7 +21,7 @@ from world.run import chunk
 PART = 50
 PARTS_MOST = 20
 RARE = {
-    "limited is not sent": 400,
+    "limited is not sent": 2_540,
     "window without end": 1_450,
     "first failure is final": 850,
     "sleeps are not noticed": 900,
