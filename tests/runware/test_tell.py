@@ -77,7 +77,9 @@ def test_each_end_says_what_is_true_of_the_money():
 def test_a_limit_that_is_too_low_is_shown_as_it_stands(most):
     with pytest.raises(errors.BudgetError) as caught:
         tell.check_cost(Decimal("0.252"), Decimal(most), "KlingGenerate (node 7)")
-    assert str(caught.value).startswith(f"KlingGenerate, max_cost is {most}: the price of this run is $0.252. Raise")
+    assert str(caught.value).startswith(
+        f"KlingGenerate (node 7), max_cost is {most}: the price of this run is $0.252. Raise"
+    )
 
 
 def test_a_held_purchase_says_when_it_sends_itself_again():
