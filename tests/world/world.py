@@ -320,8 +320,11 @@ class World:
         if task_uuid in earlier:
             return
         for each in earlier:
-            known = process.volume.durable_bytes(FOLDER / "tasks" / f"{each}.json")
+            path = FOLDER / "tasks" / f"{each}.json"
+            known = process.volume.durable_bytes(path)
             elsewhere = self.layout == "separate" and _is(known, State.INTENT)  # sent there, only prepared here
+            if known is None:  # another machine's alone, which wrote down how it ended
+                known = next(filter(None, (volume.durable_bytes(path) for volume in self.volumes)), None)
             if not (_ended_badly(known) or elsewhere or each in self.ended or judge.other_name(self)):
                 self.fail(f"I4: {task_uuid} was made while {each} has not ended: {known!r:.80}")
         earlier.append(task_uuid)
