@@ -115,16 +115,16 @@ class Item:
         self._was_heard = True
         self._list.news.set()
 
-    def _end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None) -> None:
+        """Tell the others; what fails before it was judged keeps them from buying."""
         if error is not None and not self._was_heard:
             self._list.refusal = self._list.refusal or error
         self._list.running -= 1
         self._hear()
 
-    async def _explain(self, error: KlingError) -> None:
+    async def explain(self, error: KlingError) -> None:
         """Name what else of the list was bought, when it has ended: ComfyUI shows one error, and no film."""
         group = self._list
-        await group.all_started()
         await group.until(lambda: not group.running)
         if group.started == 1:
             return
@@ -141,24 +141,21 @@ class Item:
 async def item() -> AsyncIterator[Item]:
     """Count this execution among those of its list for as long as it lasts."""
     name = host.execution()
-    if not name[0]:
-        yield Item(List())  # outside of ComfyUI there are no lists
-        return
-    for other in [each for each in _lists if each[0] != name[0]]:
-        del _lists[other]  # of a prompt that is over
-    group = _lists.get(name)
-    if group is None or (not group.running and group.refusal is None):
-        group = _lists[name] = List()
+    group = _lists.setdefault(name, List())
     one = Item(group)
     try:
         yield one
     except BaseException as error:
-        one._end(error)  # noqa: SLF001
+        one.end(error)
+        await group.all_started()  # who starts only now is refused, too
         if isinstance(error, KlingError):
-            await one._explain(error)  # noqa: SLF001
+            await one.explain(error)
         raise
     else:
-        one._end(None)  # noqa: SLF001
+        one.end(None)
+    finally:
+        if not group.running and _lists.get(name) is group:
+            del _lists[name]
 
 
 def check(bids: list[Bid], most: int, node: str) -> None:

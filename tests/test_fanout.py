@@ -1,6 +1,5 @@
 import asyncio
 from decimal import Decimal
-from itertools import count
 
 import pytest
 from kling.nodes import fanout, host
@@ -9,13 +8,11 @@ from kling.nodes.runware.errors import BudgetError, InputError, KlingError
 
 PRICE = Decimal("0.42")
 NODE = "KlingGenerate (node 7)"
-_prompts = count()
 
 
 @pytest.fixture(autouse=True)
 def prompt(monkeypatch):
-    name = f"prompt {next(_prompts)}"
-    monkeypatch.setattr(host, "execution", lambda: (name, "7"))
+    monkeypatch.setattr(host, "execution", lambda: ("a prompt", "7"))
 
 
 def outcomes(items, work, most=8):
@@ -76,7 +73,7 @@ def test_items_that_want_the_same_purchase_count_once():
 def test_the_next_run_of_the_node_is_counted_anew():
     for _ in range(3):
         assert outcomes(4, buying([]), most=4) == [None] * 4
-    assert len(fanout._lists) == 1
+    assert fanout._lists == {}
 
 
 def test_a_price_that_nobody_knows_is_said_so():
@@ -100,6 +97,7 @@ def test_where_one_item_is_refused_none_is_bought(wrong, rounds):
 
     found = outcomes(4, work)
     assert not spent
+    assert fanout._lists == {}
     assert {str(each) for each in found} == {
         f"{NODE}, duration is 40: at most 15 (item {wrong + 1} of 4 of the list). Not billed."
     }

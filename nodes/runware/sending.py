@@ -258,10 +258,9 @@ async def _mark_sending(purchase: Purchase) -> bool:
     if fresh and not purchase.inquiry.just_asked and await exists(purchase):
         return False
     if fresh:
-        purchase.record.price = purchase.wanted.planned  # prices may have changed since it was recorded
-        tell.check_cost(
-            purchase.wanted.price, purchase.wanted.most, purchase.wanted.node
-        )  # and the limit since it was sent first, in vain
+        order = purchase.wanted
+        purchase.record.price = order.planned  # prices may have changed since it was recorded
+        tell.check_cost(order.price, order.most, order.node)  # and the limit since it was sent first, in vain
     async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
         if fresh and not purchase.inquiry.just_asked and await exists(purchase):  # the lock, or the sum, took long
             return False
