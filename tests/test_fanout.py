@@ -15,6 +15,14 @@ def prompt(monkeypatch):
     monkeypatch.setattr(host, "execution", lambda: ("a prompt", "7"))
 
 
+@pytest.fixture
+def lines(monkeypatch):
+    """What is shown on the node, line for line."""
+    shown = []
+    monkeypatch.setattr(host, "status", lambda _, text: shown.append(text))
+    return shown
+
+
 def outcomes(items, work, most=8):
     """Run a node for each item of a list as ComfyUI does, and give what became of each: None, or its error."""
 
@@ -120,10 +128,7 @@ def test_what_was_bought_before_is_not_counted_and_waits_for_nobody():
     assert collected == list(range(6))
 
 
-def test_an_error_of_one_item_names_what_was_paid_for_the_others(monkeypatch):
-    lines = []
-    monkeypatch.setattr(host, "status", lambda _, text: lines.append(text))
-
+def test_an_error_of_one_item_names_what_was_paid_for_the_others(lines):
     async def work(number, judge):
         async with fanout.item() as item:
             await item.agree(str(number), Bid(PRICE, None), judge)
@@ -155,10 +160,7 @@ def test_a_refused_list_names_what_was_paid_before_once():
     assert str(found[2]).count("safe: collect it by task_uuid, uuid 0, uuid 1.") == 1
 
 
-def test_the_lines_of_all_items_stand_on_the_node(monkeypatch):
-    lines = []
-    monkeypatch.setattr(host, "status", lambda _, text: lines.append(text))
-
+def test_the_lines_of_all_items_stand_on_the_node(lines):
     async def work(number, judge):
         async with fanout.item() as item:
             await item.agree(str(number), Bid(PRICE, None), judge)
