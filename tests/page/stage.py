@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as Late
 
 from host.comfy import Comfy
 from host.comfyui import ROOT
@@ -126,8 +127,15 @@ class Stage:
         self.command("Comfy.QueuePrompt")
 
     def wait_for_film(self) -> None:
-        """Wait until a node plays a film."""
-        self.page.locator(self.player).first.wait_for(state="attached", timeout=60_000)
+        """Wait until a node plays a film; when none comes, tell what ComfyUI did meanwhile."""
+        try:
+            self.page.locator(self.player).first.wait_for(state="attached", timeout=60_000)
+        except Late as error:
+            queue = self.comfy.get("/queue").json()
+            running = len(queue["queue_running"]), len(queue["queue_pending"])
+            words = self.words("KlingGenerate") or self.words("KlingFetchVideo")
+            msg = f"No film; running, pending: {running}; {words!r}; the log ends:\n{self.comfy.log[-2000:]}"
+            raise AssertionError(msg) from error
 
     @property
     def player(self) -> str:

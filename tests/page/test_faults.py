@@ -40,7 +40,8 @@ def test_a_refused_input_marks_its_node(stage):
 def test_what_the_service_says_is_shown_and_never_obeyed(stage, key, served):
     """The page reads a node's line as HTML."""
     words = f"Not made: <img src=x onerror='window.obeyed = true'{' ' * 250}> sorry."
-    served.simulator.faults = Faults().then([("job", {"kind": "partial", "count": 1, "text": words})])
+    final = {"kind": "partial", "count": 1, "code": "invalidProviderContent", "text": words}
+    served.simulator.faults = Faults().then([("job", final)])
     stage.example("text to video")
     for name, value in {"duration": 3, "take": new_take(), "mode": "generate", "number_results": 2}.items():
         stage.set("KlingGenerate", name, value)
