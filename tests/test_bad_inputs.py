@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kling.nodes import graph
 from kling.nodes.runware import draft, request
 from kling.nodes.runware.assemble import assemble
+from kling.nodes.runware.errors import shorten
 from kling.nodes.runware.fields import WIDGETS, fault
 from kling.nodes.runware.simulator.media import MediaStore
 from kling.nodes.runware.simulator.rules import check
@@ -222,8 +223,15 @@ def test_a_wrong_widget_is_named_with_its_rule(kind, field, value, rule):
     assert [(each.node, each.field) for each in found] == [(f"{kind} (node {node})", field)]
     assert rule in found[0].rule
     assert str(found[0]).endswith("Not billed.")
-    shown = f"{kind} (node {node}), {field} is " in str(found[0])
-    assert shown or value in (NUL, SURROGATE) or (isinstance(value, str) and UNSHOWN.fullmatch(field))
+    hidden = value in (NUL, SURROGATE) or (isinstance(value, str) and UNSHOWN.fullmatch(field))
+    assert hidden or f"{kind} (node {node}), {field} is {shown(value, field)}: " in str(found[0])
+
+
+def shown(value, field):
+    """How an error shows a value."""
+    if field == "filename_prefix" and isinstance(value, str):
+        value = value.replace("\\", "/").strip()
+    return "'nothing'" if value is None else shorten(value)
 
 
 JSON = st.recursive(
@@ -381,6 +389,7 @@ def test_what_does_not_go_together_is_named_with_its_rule(changes, node, field, 
     assert [(each.node.partition("(node ")[2].rstrip(")"), each.field) for each in found] == [(node, field)]
     assert rule in found[0].rule
     assert found[0].next_step
+    assert str(found[0]).endswith("Not billed.")
 
 
 def test_the_table_is_long_enough():
