@@ -300,6 +300,21 @@ def test_a_file_is_asked_for_without_the_key():
     assert asked[0].headers["accept-encoding"] == "identity"
 
 
+def test_nobody_waits_without_an_end_for_a_connection_an_answer_or_the_next_bytes_of_a_film(tmp_path):
+    (tmp_path / "body").write_bytes(b"[]")
+    asked = []
+    client = answering(httpx.Response(200, content=b"a page"), asked)
+    for work in (client.submit(Disk(), tmp_path / "body", 2), client.ask(UUID), client.details(UUID)):
+        run(work)
+    run(client.stream("https://vm.runware.ai/a.mp4", {}))
+    with pytest.raises(ServerError, match="no usable answer"):
+        run(client.upload(_Inline(), tmp_path / "body"))
+    waits = [request.extensions["timeout"] for request in asked]
+    assert [wait["connect"] for wait in waits] == [10.0] * 5
+    assert [wait["read"] for wait in waits] == [10.0, 20.0, 20.0, 30.0, 120.0]
+    assert all(wait["write"] <= 30.0 for wait in waits)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

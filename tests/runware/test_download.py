@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import re
 import ssl
+import tracemalloc
 from random import Random
 
 import httpx
@@ -332,6 +333,35 @@ def test_an_endless_file_is_cut_off(tmp_path, monkeypatch):
     monkeypatch.setattr(download, "FILE_BYTES_MOST", 100_000)
     with pytest.raises(NotReady, match="more bytes"):
         fetch(Host(*[{"body": MP4 * 99, "headers": {"Content-Length": None}}] * 9), tmp_path / "film.mp4")
+    assert nothing_left(tmp_path)
+
+
+def test_an_endless_file_is_never_held_in_memory(tmp_path, monkeypatch):
+    """Half a gigabyte comes before it is cut off."""
+    written = []
+
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            piece = bytes(2**20)
+            while True:
+                yield piece
+
+    class Counting(Inline):
+        def append(self, _file, data):
+            written.append(len(data))
+
+    async def answer(_request):
+        return httpx.Response(200, stream=Endless())
+
+    monkeypatch.setattr(download, "TRIES", 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotReady, match="more bytes"):
+            fetch(httpx.MockTransport(answer), tmp_path / "film.mp4", disk=Counting())
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert sum(written) == download.FILE_BYTES_MOST
     assert nothing_left(tmp_path)
 
 
