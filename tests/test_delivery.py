@@ -1,9 +1,12 @@
 """Films into the output folder, with ComfyUI's own numbering in the place of ComfyUI."""
 
+import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -12,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 from kling.nodes import delivery, film, host
 from kling.nodes.runware.errors import InputError, StorageError
+from kling.nodes.runware.files import Disk
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.record import Film, Record, State
 
@@ -187,6 +191,48 @@ def test_a_film_whose_sidecar_cannot_be_written_leaves_no_copy_behind(place, mon
     with pytest.raises(StorageError, match="No space left on device"):
         deliver(place)
     assert list((place.output / "video").iterdir()) == []
+
+
+OPERATIONS = [
+    *((Disk, name) for name in ("create", "append", "sync", "replace", "sync_folder")),
+    *((film, "remux"), (delivery, "sha256_of"), (delivery, "_take"), (os, "link"), (Path, "iterdir"), (Path, "stat")),
+]
+
+
+def test_whichever_file_operation_fails_nothing_half_is_left_and_the_next_run_delivers(place, monkeypatch):
+    left = [math.inf]
+
+    def may_fail(work):
+        def do(*arguments, **named):
+            left[0] -= 1
+            if left[0] == -1:
+                raise OSError(errno.EIO, "Input/output error")
+            return work(*arguments, **named)
+
+        return do
+
+    for owner, name in OPERATIONS:
+        monkeypatch.setattr(owner, name, may_fail(getattr(owner, name)))
+    folder, record = place.output / "video", Record(task_uuid=UUID)
+    for number in range(100):
+        left[0] = number
+        with contextlib.suppress(StorageError):
+            deliver(place, record=record)
+        ended, left[0] = left[0] >= 0, math.inf
+        if ended:
+            break
+        assert names_in(folder) in ([], ["kling_00001_.json", "kling_00001_.mp4"]), number
+        path = deliver(place, record=record).path
+        assert path.read_bytes() == b"a film"
+        assert json.loads(path.with_suffix(".json").read_text())["seed"] == 5
+        assert names_in(folder) == ["kling_00001_.json", "kling_00001_.mp4"], number
+        shutil.rmtree(folder)
+        record.deliveries.clear()
+    assert 10 < number < 99
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 def test_a_file_that_is_not_the_film_of_the_record_is_refused(place):
