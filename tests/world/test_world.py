@@ -7,9 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from kling.nodes.runware.simulator.faults import KINDS, Fault
 
 from world import world
 from world.run import REPLAY, TESTS, chunk
+from world.weather import TABLES
 
 WORLDS = int(os.environ.get("KLING_TEST_WORLDS", "10000"))
 PART = 250
@@ -17,10 +19,24 @@ PART = 250
 
 @pytest.mark.parametrize("first", range(0, WORLDS, PART))
 def test_whatever_happens_a_purchase_is_paid_once_and_never_lost(first):
-    lived, _, failed = chunk(first, min(PART, WORLDS - first))
+    lived, seen, failed = chunk(first, min(PART, WORLDS - first))
     told = "\n".join(f"{why}\n  {REPLAY} --seed {seed} --verbose" for seed, why in failed)
     assert not failed, told
     assert lived == min(PART, WORLDS - first)
+    assert seen["faults"] > seen["exchanges"] / 10
+    assert min(seen["crashes"], seen["posts"], seen["end: film"]) > lived / 4
+
+
+def test_the_worlds_draw_every_fault_there_is_but_a_task_that_never_ends():
+    """By A3 none renders for more than an hour."""
+    drawn = {channel: set(names) for channel, (names, _) in TABLES.items()}
+    assert KINDS - {Fault.named(name).kind for names in drawn.values() for name in names} == {"never"}
+    statuses = ("408", "429", "500", "502", "503", "504")
+    assert drawn["videoInference"] >= {f"{status}{when}" for status in statuses for when in ("", " after")}
+    assert drawn["videoInference"] & drawn["getResponse"] >= {"error_row", "error_top", "foreign_uuid", "outage"}
+    assert drawn["job"] >= {"partial", "turns"}
+    assert drawn["download"] >= {"cut", "no_length", "wrong_length", "403", "404", "422", "502", "redirect", "changed"}
+    assert "hang" in drawn["mediaStorage"] & drawn["download"]
 
 
 @pytest.mark.parametrize("first", range(0, WORLDS // 10, PART))

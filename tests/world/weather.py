@@ -132,7 +132,6 @@ class Weather(Faults):
         self.stormy = chance.choice((None, None, None, "videoInference", "getResponse", "download"))
         """The channel that has it worst."""
         self.simulator: Simulator
-        self.drawn: set[str] = set()
 
     def draw(self, channel: str) -> Fault | None:
         if channel not in self.tables or not self.force:
@@ -146,7 +145,6 @@ class Weather(Faults):
             (name in HIDING and self._any(running=False)) or (name in DENYING and not self._any(running=True))
         ):
             return None
-        self.drawn.add(name)
         return self._varied(Fault.named(name))
 
     def _any(self, *, running: bool) -> bool:
