@@ -176,6 +176,23 @@ def test_cancel_while_a_long_reference_video_is_encoded_is_obeyed_within_a_secon
     assert purchases(service) == []
 
 
+def test_cancel_during_an_upload_is_obeyed_within_a_second_and_nothing_is_bought(comfy, service, key, take):
+    service.faults = Faults().then([("mediaStorage", {"kind": "slow_answer", "seconds": 10.0})])
+    graph, film = text_to_video(comfy.object_info, take=take, character_orientation="video")
+    frames = graph.add("EmptyImage", width=320, height=320, batch_size=96, color=take)
+    clip = graph.add("CreateVideo", images=frames["IMAGE"], fps=24.0)
+    picture = graph.add("EmptyImage", width=400, height=400)
+    run = comfy.begin(graph.change(film.generate, reference_video=clip["VIDEO"], reference_image=picture["IMAGE"]))
+    wait_for_requests(service, "mediaStorage")
+    pressed = time.monotonic()
+    comfy.interrupt()
+    run.wait()
+    assert run.status == "interrupted"
+    assert time.monotonic() - pressed < 1.5
+    assert run.texts(film.generate.id)[-1] == "cancelled before anything was sent. Not billed."
+    assert purchases(service) == []
+
+
 def test_films_deleted_by_hand_are_fetched_again_and_not_bought_again(comfy, service, key, take):
     graph, film = text_to_video(comfy.object_info, take=take)
     (path,) = film_paths(comfy, comfy.run(graph), film.fetch)
