@@ -11,6 +11,7 @@ from world.orders import Kind
 from world.story import Story
 
 KINDS = {"plain": Kind(), "three results": Kind(results=3), "webm": Kind(ending="webm"), "reference": Kind(clip=True)}
+DISK_FAULTS = ("full", "read-only", "broken", "torn", "unreadable")
 EXCHANGES = ("refused", "lost_before", "reset_after", "502 after html", "503", "truncated", "empty_body", "hang")
 DOWNLOADS = (
     "refused",
@@ -54,7 +55,7 @@ def _writes(kind: Kind) -> int:
     return len(count)
 
 
-@pytest.mark.parametrize("fault", ["full", "read-only", "broken", "torn", "unreadable"])
+@pytest.mark.parametrize("fault", DISK_FAULTS)
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_any_file_operation_may_fail(kind, fault):
     for number in range(_writes(kind)):
@@ -64,6 +65,53 @@ def test_any_file_operation_may_fail(kind, fault):
         story.process.disk_fuse = -1
         story.wait(30)
         _in_the_end(story, kind)
+
+
+def _on_a_new_machine(*script) -> tuple[Story, str]:
+    """Buy a film, and go on where nothing of it is recorded; gives its UUID too."""
+    story = Story()
+    task_uuid = story.buy(KINDS["three results"]).record.task_uuid
+    story.volume.names.clear()
+    story.volume.durable.clear()
+    story.restart()
+    story.script(*script)
+    return story, task_uuid
+
+
+def _collected(story: Story, task_uuid: str) -> None:
+    """Whoever collects again has every film, and nothing was sent for it."""
+    story.wait(30)
+    assert story.collect(task_uuid).end == "film"
+    assert story.films() == _smooth(KINDS["three results"]).films()
+    assert story.sends == story.billed == 1
+
+
+@pytest.mark.parametrize("fault", DISK_FAULTS)
+def test_any_file_operation_may_fail_while_a_film_of_another_machine_is_collected(fault):
+    for number in range(1_000):
+        story, task_uuid = _on_a_new_machine()
+        story.process.disk_fault, story.process.disk_fuse = fault, number
+        story.collect(task_uuid)
+        ended = story.process.disk_fuse > 0
+        story.process.disk_fuse = -1
+        _collected(story, task_uuid)
+        if ended:
+            break
+    assert 10 < number < 999
+
+
+@pytest.mark.parametrize("fault", EXCHANGES)
+def test_any_exchange_may_fail_while_a_film_of_another_machine_is_collected(fault):
+    smooth, task_uuid = _on_a_new_machine()
+    bought = len(smooth.simulator.requests)
+    _collected(smooth, task_uuid)
+    exchanges = [exchange.channel for exchange in smooth.simulator.requests[bought:]]
+    assert len(exchanges) > 3
+    for number, channel in enumerate(exchanges):
+        before = [(channel, None)] * exchanges[:number].count(channel)
+        story, task_uuid = _on_a_new_machine(*before, (channel, "cut" if channel == "download" else fault))
+        story.collect(task_uuid)
+        _collected(story, task_uuid)
 
 
 @pytest.mark.parametrize("fault", EXCHANGES)
