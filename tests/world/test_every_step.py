@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from world.cast import rotate
 from world.disk import MemoryDisk
 from world.orders import Kind
 from world.story import Story
@@ -95,6 +96,26 @@ def test_any_file_operation_may_fail_while_a_film_of_another_machine_is_collecte
         ended = story.process.disk_fuse > 0
         story.process.disk_fuse = -1
         _collected(story, task_uuid)
+        if ended:
+            break
+    assert 10 < number < 999
+
+
+@pytest.mark.parametrize("fault", DISK_FAULTS)
+def test_any_file_operation_may_fail_where_the_records_were_deleted(fault):
+    """Seed 16002522: a film lay there without a record, and that it could not be looked at came out as it was."""
+    for number in range(1_000):
+        story = Story()
+        story.buy()
+        for path in story.volume.below("tasks"):
+            story.volume.drop(path)
+        rotate(story)
+        story.wait(86_400)
+        story.process.disk_fault, story.process.disk_fuse = fault, number
+        story.buy()
+        ended = story.process.disk_fuse > 0
+        story.process.disk_fuse = -1
+        _in_the_end(story, KINDS["plain"])
         if ended:
             break
     assert 10 < number < 999
