@@ -50,6 +50,8 @@ class Kill:
     """What lies below tasks/ or films/, by its ending."""
     film: str = "none"
     """How much of the film is here: none, half, whole (without its name), named, or any."""
+    fault: tuple[str, str] | None = None
+    """What goes wrong at the service until then: (channel, fault)."""
 
 
 STEPS = {
@@ -65,6 +67,15 @@ STEPS = {
     "when the record says sending": Kill("replaced tasks.json sending", state=State.SENDING, arrived=False),
     "in the middle of the request": Kill("half of videoInference", state=State.SENDING, arrived=False),
     "when the request has left": Kill("all of videoInference", state=State.SENDING, arrived=True),
+    "when the record says held": Kill(
+        "replaced tasks.json held", state=State.HELD, arrived=True, fault=("videoInference", "reset_after")
+    ),
+    "when the record says rejected": Kill(
+        "replaced tasks.json rejected", state=State.REJECTED, arrived=False, fault=("videoInference", "402")
+    ),
+    "when the record says failed": Kill(
+        "replaced tasks.json failed", state=State.FAILED, arrived=True, fault=("job", "fail")
+    ),
     "when the answer is here and not recorded": Kill("answer videoInference", state=State.SENDING, arrived=True),
     "when the acknowledgement is recorded": Kill("replaced tasks.json accepted", state=State.ACCEPTED, arrived=True),
     "in the middle of a question about what was bought": Kill(
@@ -188,6 +199,7 @@ def jobs(service, task_uuid):
 @pytest.mark.parametrize("kill", STEPS.values(), ids=STEPS)
 def test_a_process_killed_at_any_step_has_paid_once_and_finds_its_film(tmp_path, service, zygote, kill):
     for part in in_parts(tmp_path):
+        service.simulator.faults.then([kill.fault] * len(part) if kill.fault else [])
         told = zygote(*(job(folder, service, take, kill) for folder, take in part))
         assert told == [{"killed": True}] * len(part)
         for folder, take in part:

@@ -42,6 +42,7 @@ TIMING = Timing(
     settle=0.6,
     lock_pause=0.02,
     expected=(0.05, 0.06, 0.07, 0.08),
+    failure_patience=0.1,
 )
 """The protocol's times for a service whose slowest render takes a fifth of a second."""
 
