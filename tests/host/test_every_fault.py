@@ -17,7 +17,7 @@ from host.footage import render
 from host.graph import Graph
 from host.run import Run
 from host.service import wait_for_requests
-from host.traces import Traces
+from host.traces import Traces, listen
 from world.ways import HOOK, KEY, PROMPT, SIGNATURE, WAYS
 
 pytestmark = pytest.mark.timeout(1_200)
@@ -72,6 +72,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
         environment = {"RUNWARE_BASE_URL": served.base_url, "RUNWARE_API_KEY": KEY, "KLING_HOOK": HOOK}
         base = tmp_path_factory.mktemp("every fault")
         with Comfy(base, packs=PACKS, env=environment, args=["--verbose", "DEBUG"]) as comfy:
+            listen(comfy)
             runs = {}
             for number, (channel, fault) in enumerate(CHOSEN, 1):
                 runs[f"{number} {channel} {fault}"] = go(comfy, simulator, number, channel, fault)

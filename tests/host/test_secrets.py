@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,10 +16,12 @@ from host.footage import render
 from host.graph import Graph
 from host.run import PromptRefused, Run
 from host.service import purchases, wait_for_requests
-from host.traces import Traces
+from host.traces import Traces, listen
 from world.ways import HOOK, KEY, SIGNATURE
 
 PROXY = "canary-proxy-4410"
+WRITTEN = "canary-written-58ce07"
+"""In an address that stands in the widgets themselves."""
 CANARIES = (KEY, SIGNATURE, PROXY)
 WORKFLOW = {"nodes": [], "links": [], "version": 0.4}
 
@@ -53,6 +56,15 @@ class Paths:
         text = f"Invalid value for 'webhookURL': {HOOK} (sent with Authorization: Bearer {KEY})."
         fault = {"kind": "status", "status": 400, "code": "invalidWebhookURL", "text": text}
         return self.run([("videoInference", fault)])
+
+    def address_in_the_widgets(self) -> Run:
+        address = f"https://hook.example/kling?signature={WRITTEN}"
+        return self.run([], webhook_url=address, upload_endpoint=address)
+
+    def refused_address_in_the_widgets(self) -> Run:
+        address = f"https://hook.example/kling?signature={WRITTEN}"
+        fault = {"kind": "status", "status": 400, "code": "invalidWebhookURL", "text": f"Invalid value: {address}."}
+        return self.run([("videoInference", fault)], webhook_url=address, upload_endpoint=address)
 
     def failed_task(self) -> Run:
         return self.run([("job", {"kind": "fail", "text": f"Upload to {HOOK} failed."})])
@@ -118,6 +130,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
         }
         base = tmp_path_factory.mktemp("secrets")
         with Comfy(base, env=environment, args=["--verbose", "DEBUG"]) as comfy:
+            listen(comfy)
             paths = Paths(comfy, served.simulator)
             runs = {name: way(paths) for name, way in WAYS.items()}
             assert purchases(served.simulator)[-1]["webhookURL"] == HOOK
@@ -128,7 +141,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
         yield found
 
 
-ENDS = {"success": "success", "redirected_film": "error", "cancelled": "interrupted"}
+ENDS = {"success": "success", "address_in_the_widgets": "success", "cancelled": "interrupted"}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -151,3 +164,19 @@ def test_no_secret_is_said_anywhere(traces, canary):
 def test_no_secret_lies_in_any_file(traces, canary):
     # the exact bytes to send are spooled for as long as they may have to be sent again; the key is never among them
     assert traces.files_with(canary, apart_from=(".body",) if canary == SIGNATURE else ()) == []
+
+
+def test_an_address_in_a_widget_stands_in_the_graph_alone(traces):
+    """ComfyUI keeps and tells the graph that was queued, and so do the films made from it."""
+    assert "history" in traces.sinks_with(WRITTEN)
+    assert set(traces.sinks_with(WRITTEN)) <= {"history", "websocket"}
+    for run in traces.runs.values():
+        assert WRITTEN not in run.why + "".join(run.texts())
+    assert traces.files_with(WRITTEN, apart_from=(".body", ".mp4")) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_what_is_recorded_is_its_owners_alone(traces):
+    state = [path for path in (traces.base / "user" / "__kling").rglob("*") if not path.is_symlink()]
+    assert len(state) > 20
+    assert [path for path in state if path.stat().st_mode & 0o077] == []
