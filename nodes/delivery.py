@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from . import host
 from .runware import tell
 from .runware.errors import KlingError, StorageError
+from .runware.filenames import check_output, expand_tokens
 from .runware.files import Disk, sha256_of, write_whole
 from .runware.journal import PART_KEPT_SECONDS
-from .runware.places import check_output, expand_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ from .compat import known
 from .labels import label
 from .runware.errors import InputError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
-from .runware.places import check_output, expand_dates, filename_prefix
+from .runware.filenames import check_output, expand_dates, filename_prefix
 from .sockets import KlingTask
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from . import limits
+from .addresses import delivery_url, source, sources, task_uuid
 from .checks import (
     LARGEST_INTEGER,
     Check,
@@ -23,8 +24,8 @@ from .checks import (
     whole,
 )
 from .errors import InputError
+from .filenames import filename_prefix
 from .media import LONGEST_SIDE
-from .places import delivery_url, filename_prefix, source, sources, task_uuid
 from .profiles import PROFILES
 
 TIMEOUT_MAX = 24 * 60

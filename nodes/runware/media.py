@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import threading
 import zlib
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
-
-from .errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Encoding = Literal["png", "jpeg", "webp"]
-
-SOURCE_CHARACTERS = 2048
-"""No limit is documented; longer URLs are cut by proxies on their way."""
 
 PICTURE_SIDE = (300, 2048)
 """Pixels. Documented for Kling 1.0 to 2.6 at the same service and not restated for 3.0, hence warnings."""
@@ -98,57 +91,6 @@ class Clip:
 
 
 Media = Source | Picture | Clip
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_BETWEEN_SOURCES = re.compile(r"\s*[\r\n]\s*|,\s+|,(?=https?://)|,(?=[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)")
-_NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff\\]")
-
-
-def parse_source(text: str, *, node: str, field: str) -> Source:
-    """Read a UUID or an https URL.
-
-    Raises:
-        InputError: it is neither, or a URL that carries a password, no host, or characters no URL has.
-    """
-    text = text.strip()
-    if _UUID.fullmatch(text):
-        return Source(text.lower())
-    fault = _url_fault(text)
-    if fault:
-        # What stands behind the question mark or before the @ may be a secret, and messages are logged.
-        shown = None if "@" in text else text.partition("?")[0]
-        raise InputError(
-            node=node,
-            field=field,
-            value=shown,
-            rule=f"{fault}. A source is the UUID of media the service already has, or an https URL it can read.",
-        )
-    return Source(text)
-
-
-def parse_sources(text: str, *, node: str, field: str) -> tuple[Source, ...]:
-    """Read several sources, one per line or separated by commas; empty text gives none."""
-    parts = (part.strip().rstrip(",") for part in _BETWEEN_SOURCES.split(text))
-    return tuple(parse_source(part, node=node, field=field) for part in parts if part)
-
-
-def _url_fault(text: str) -> str:
-    """Say why `text` is not a URL the service could read; empty if it is one."""
-    if len(text) > SOURCE_CHARACTERS:
-        return f"it has {len(text)} characters, at most {SOURCE_CHARACTERS} are taken"
-    if _NEVER_IN_A_URL.search(text):
-        return "it contains a blank, a backslash or a control character"
-    try:
-        url = urlsplit(text)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        return "this is not a well-formed URL"
-    faults = {
-        "this is neither a UUID nor an https URL": url.scheme != "https",
-        "the URL names no host": not host,
-        "the URL carries a user name or a password": "@" in url.netloc,
-    }
-    return next((fault for fault, is_so in faults.items() if is_so), "")
 
 
 def encode(pixels: NDArray[np.uint8], *, encoding: Encoding = "png") -> Picture:

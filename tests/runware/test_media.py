@@ -1,4 +1,4 @@
-"""Sources, pictures and clips."""
+"""Pictures: encoded, reduced, and warned of."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from kling.nodes.runware import media
-from kling.nodes.runware.errors import InputError
-from kling.nodes.runware.media import Picture, Source, encode, parse_source, parse_sources, picture_warnings, reduce
+from kling.nodes.runware.media import Picture, encode, picture_warnings, reduce
 from PIL import Image
-
-UUID = "c64351d5-4c59-42f7-95e1-eace013eddab"
-AT = {"node": "KlingElement", "field": "images_sources"}
 
 
 def noise(height=40, width=60, seed=1):
@@ -27,92 +23,6 @@ def noise(height=40, width=60, seed=1):
 
 def decoded(picture):
     return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        UUID,
-        "https://example.com/a.png",
-        "https://example.com:8443/a%20b.png?signature=x%2F&n=1#top",
-        "https://[2001:db8::1]/a.png",
-        "https://b\u00fccher.example/\u00e4.png",
-    ],
-)
-def test_a_uuid_or_an_https_url_is_a_source(text):
-    source = parse_source(f"  {text}\n", **AT)
-    assert source == Source(text)
-    assert source.identity == text
-
-
-def test_a_uuid_is_one_source_in_either_case():
-    assert parse_source(UUID.upper(), **AT) == Source(UUID)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "neither a UUID nor an https URL"),
-        ("picture.png", "neither a UUID nor an https URL"),
-        ("http://example.com/a.png", "neither a UUID nor an https URL"),
-        ("ftp://example.com/a.png", "neither a UUID nor an https URL"),
-        ("file:///etc/passwd", "neither a UUID nor an https URL"),
-        ("data:image/png;base64,AAAA", "neither a UUID nor an https URL"),
-        (UUID[:-1], "neither a UUID nor an https URL"),
-        ("https://", "names no host"),
-        ("https:///a.png", "names no host"),
-        ("https://ada:secret@example.com/a.png", "a user name or a password"),
-        ("https://example.com:99999/a.png", "not a well-formed URL"),
-        ("https://[::1/a.png", "not a well-formed URL"),
-        ("https://example.com/a b.png", "a blank, a backslash or a control character"),
-        ("https://example.com\\a.png", "a blank, a backslash or a control character"),
-        ("https://example.com/\x00a.png", "a blank, a backslash or a control character"),
-        ("https://example.com/\ud800.png", "a blank, a backslash or a control character"),
-        ("https://example.com/" + "a" * 2048, "it has 2068 characters, at most 2048 are taken"),
-    ],
-)
-def test_what_is_no_source_names_node_field_and_reason(text, reason):
-    with pytest.raises(InputError, match=reason) as caught:
-        parse_source(text, **AT)
-    assert (caught.value.node, caught.value.field) == ("KlingElement", "images_sources")
-    assert "Not billed." in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["https://ada:secret@example.com/a.png", "http://example.com/a.png?token=secret"])
-def test_a_refused_url_does_not_show_its_secret(text):
-    with pytest.raises(InputError) as caught:
-        parse_source(text, **AT)
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", []),
-        (" \n\n ", []),
-        (UUID, [UUID]),
-        (f"{UUID}\nhttps://example.com/a.png", [UUID, "https://example.com/a.png"]),
-        (f"{UUID}, {UUID} ,https://example.com/a.png,", [UUID, UUID, "https://example.com/a.png"]),
-        (f"{UUID},{UUID}\r\n{UUID}", [UUID] * 3),
-        ("https://example.com/a,b.png,https://example.com/c", ["https://example.com/a,b.png", "https://example.com/c"]),
-    ],
-)
-def test_sources_stand_on_lines_or_between_commas(text, expected):
-    assert [source.text for source in parse_sources(text, **AT)] == expected
-
-
-def test_one_bad_source_among_several_is_refused():
-    with pytest.raises(InputError, match="neither a UUID"):
-        parse_sources(f"{UUID}\nnonsense", **AT)
-
-
-@given(st.text(max_size=60))
-def test_any_text_is_a_source_or_an_input_error(text):
-    try:
-        source = parse_source(text, **AT)
-    except InputError:
-        return
-    assert source.text.startswith("https://") or len(source.text) == 36
 
 
 @pytest.mark.parametrize("encoding", ["png", "webp"])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from kling.nodes.runware.errors import InputError
-from kling.nodes.runware.places import check_output, expand_tokens, filename_prefix
+from kling.nodes.runware.filenames import check_output, expand_tokens, filename_prefix
 
 HOSTILE = [
     "",

@@ -1,4 +1,4 @@
-"""Where something is or goes: sources of media, delivery URLs, earlier purchases, names of files."""
+"""The name a user gives a film, below ComfyUI's output folder: what it may hold, and what it becomes."""
 
 from __future__ import annotations
 
@@ -7,117 +7,14 @@ import re
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from .checks import text
 from .errors import InputError
-from .limits import URL_MAX
-from .media import Source, parse_source, parse_sources
 
 FILENAME_PREFIX_MAX = 200
 """Characters."""
 FILENAME_BYTES_MAX = 200
 """Of each part of a path in UTF-8. File systems take 255; the counter and an unfinished file's name are added to it."""
-
-
-def source(value: Any, *, node: str, field: str) -> Source | None:
-    """The UUID or https URL of media known to the service; None if empty."""
-    value = text(value, node=node, field=field)
-    return parse_source(value, node=node, field=field) if value.strip() else None
-
-
-def sources(value: Any, *, node: str, field: str, most: int) -> tuple[Source, ...]:
-    """Several sources, one per line."""
-    found = parse_sources(text(value, node=node, field=field), node=node, field=field)
-    if len(found) > most:
-        raise InputError(
-            node=node,
-            field=field,
-            rule=f"these are {len(found)} sources, at most {most} are taken.",
-            next_step="Delete some.",
-        )
-    return found
-
-
-_VARIABLE = re.compile(r"\$KLING_[A-Z0-9_]+")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_NEVER_IN_A_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\\]")
-
-
-def delivery_url(value: Any, *, node: str, field: str) -> str | None:
-    """Where results are delivered: an https URL, or `$KLING_NAME` for one in that environment variable; None if empty.
-
-    Such URLs carry signatures, so no message shows one.
-    """
-    url = text(value, node=node, field=field).strip()
-    if url.startswith("$"):
-        url = _variable(url, node=node, field=field)
-    if not url:
-        return None
-    fault = _delivery_fault(url)
-    if fault:
-        raise InputError(
-            node=node,
-            field=field,
-            rule=f"{fault}.",
-            next_step="Give an https URL, or $KLING_NAME with the URL in the environment variable KLING_NAME.",
-        )
-    return url
-
-
-def _variable(value: str, *, node: str, field: str) -> str:
-    if not _VARIABLE.fullmatch(value):
-        raise InputError(
-            node=node,
-            field=field,
-            rule="only environment variables that begin with KLING_ are read, as $KLING_NAME in capital letters.",
-            next_step="Rename the variable.",
-        )
-    found = os.environ.get(value[1:], "").strip()
-    if not found:
-        raise InputError(
-            node=node,
-            field=field,
-            value=value,
-            rule="this environment variable is not set.",
-            next_step="Set it where ComfyUI is started, or leave the field empty.",
-        )
-    return text(found, node=node, field=field)
-
-
-def _delivery_fault(url: str) -> str:
-    if len(url) > URL_MAX:
-        return f"the URL has {len(url)} characters, at most {URL_MAX} are sent"
-    if _NEVER_IN_A_URL.search(url):
-        return "the URL contains a blank, a backslash or a control character"
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "this is not a well-formed URL"
-    if not host:
-        return "this is not a URL"
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        return "this is not an https URL"
-    return ""
-
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def task_uuid(value: Any, *, node: str, field: str) -> str | None:
-    """The UUID of an earlier purchase in lower case; None if empty."""
-    uuid = text(value, node=node, field=field).strip()
-    if uuid and not _UUID.fullmatch(uuid):
-        raise InputError(
-            node=node,
-            field=field,
-            value=uuid,
-            rule="a task UUID has 36 characters, such as 236ba4b9-e789-4ff4-8fa9-7ca57ab56210.",
-            next_step="Copy it from the task_uuid of the KlingGenerate that made the purchase, or leave it empty.",
-        )
-    return uuid.lower() or None
-
 
 _NEVER_IN_A_NAME = re.compile(
     r'[\x00-\x1f\x7f-\x9f<>:"|?*\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]'  # the last turn the writing round
