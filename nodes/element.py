@@ -10,7 +10,14 @@ from . import beside, host, pictures
 from .compat import known
 from .labels import label
 from .runware.fields import WIDGETS, fault, read
-from .runware.limits import ELEMENT_ID_MAX, ELEMENT_IMAGES_MAX, ELEMENT_TAGS, ELEMENTS_MAX
+from .runware.limits import (
+    ELEMENT_ID_MAX,
+    ELEMENT_IMAGES_MAX,
+    ELEMENT_TAGS,
+    ELEMENTS_MAX,
+    PICTURE_SIDE_MAX,
+    PICTURE_SIDE_MIN,
+)
 from .sockets import KlingElements as ElementsSocket
 
 if TYPE_CHECKING:
@@ -147,7 +154,8 @@ def _inputs() -> list[io.Input]:
         io.Image.Input(
             "frontal_image",
             optional=True,
-            tooltip="The element from the front: one picture, sides of 300 to 2048 pixels.",
+            tooltip="The element from the front: one picture, "
+            f"sides of {PICTURE_SIDE_MIN} to {PICTURE_SIDE_MAX} pixels.",
         ),
         io.Image.Input(
             "images",

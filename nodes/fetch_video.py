@@ -19,6 +19,7 @@ from .labels import label
 from .runware.errors import InputError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
 from .runware.filenames import check_output, expand_dates, filename_prefix
+from .runware.limits import INTEGER_MAX
 from .sockets import KlingTask
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ NODE = "KlingFetchVideo"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
 WAIT_MINUTES = 45
 CHOICE = ("skip_first_frames", "select_every_nth", "frame_load_cap")
-LARGEST_NUMBER = 2_147_483_647
 UNLINKED = object()
 """Stands for a socket that is not connected; a connected one is None before the run."""
 
@@ -310,21 +310,21 @@ def _inputs() -> list[Any]:
             "skip_first_frames",
             default=DEFAULTS["skip_first_frames"],
             min=0,
-            max=LARGEST_NUMBER,
+            max=INTEGER_MAX,
             tooltip="Frames left out at the start.",
         ),
         io.Int.Input(
             "select_every_nth",
             default=DEFAULTS["select_every_nth"],
             min=1,
-            max=LARGEST_NUMBER,
+            max=INTEGER_MAX,
             tooltip="2 takes every second frame, and so on.",
         ),
         io.Int.Input(
             "frame_load_cap",
             default=DEFAULTS["frame_load_cap"],
             min=0,
-            max=LARGEST_NUMBER,
+            max=INTEGER_MAX,
             tooltip="Most frames that are loaded; 0: all.",
         ),
     ]

@@ -11,10 +11,12 @@ from . import pictures
 from .compat import known
 from .labels import label
 from .runware.fields import ENCODINGS, WIDGETS, fault, read
+from .runware.limits import PICTURE_SIDE_MAX, PICTURE_SIDE_MIN
 from .runware.media import LONGEST_SIDE
 from .sockets import KlingFrameImages as FrameImagesSocket
 
 DEFAULTS = {name: widget.default for name, widget in WIDGETS["KlingFrameImages"].items()}
+_SIDES = f"sides of {PICTURE_SIDE_MIN} to {PICTURE_SIDE_MAX} pixels"
 
 
 class KlingFrameImages(io.ComfyNode):
@@ -32,14 +34,12 @@ class KlingFrameImages(io.ComfyNode):
                 io.Image.Input(
                     "first_frame",
                     optional=True,
-                    tooltip="The first picture of the film: one picture, sides of 300 to 2048 pixels. "
-                    "Alpha is composited on black.",
+                    tooltip=f"The first picture of the film: one picture, {_SIDES}. Alpha is composited on black.",
                 ),
                 io.Image.Input(
                     "last_frame",
                     optional=True,
-                    tooltip="The last picture of the film: one picture, sides of 300 to 2048 pixels. "
-                    "Alpha is composited on black.",
+                    tooltip=f"The last picture of the film: one picture, {_SIDES}. Alpha is composited on black.",
                 ),
                 io.String.Input(
                     "first_frame_source",

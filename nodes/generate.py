@@ -13,7 +13,7 @@ from . import beside, fanout, graph, host, pictures
 from .compat import known
 from .labels import label
 from .runware import limits
-from .runware.fields import ASPECT_RATIOS, MODES, ORIENTATIONS, TIMEOUT_MAX, WIDGETS, fault
+from .runware.fields import ASPECT_RATIOS, MODES, ORIENTATIONS, WIDGETS, fault
 from .runware.profiles import PROFILES, words
 from .sockets import KlingElements, KlingFrameImages, KlingPrompt, KlingTask
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 NODE = "KlingGenerate"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
-LARGEST_TAKE = 2_147_483_647
 
 logger = logging.getLogger("kling")
 
@@ -253,8 +252,9 @@ def _sockets() -> list[Any]:
         io.Video.Input(
             "reference_video",
             optional=True,
-            tooltip="Motion control: the film whose motion is taken, 3 to 30 s (10 s if character_orientation is "
-            "image). Uploaded once.",
+            tooltip="Motion control: the film whose motion is taken, "
+            f"{limits.CLIP_SECONDS_MIN} to {limits.CLIP_SECONDS_MAX} s ({limits.CLIP_SECONDS_BY_IMAGE_MAX} s if "
+            "character_orientation is image). Uploaded once.",
         ),
         io.String.Input(
             "reference_video_source",
@@ -302,7 +302,7 @@ def _purchase_widgets() -> list[Any]:
             "take",
             default=DEFAULTS["take"],
             min=1,
-            max=LARGEST_TAKE,
+            max=limits.INTEGER_MAX,
             control_after_generate=False,
             tooltip="The purchase's name: the same inputs with the same take are never bought twice. "
             "Raise it by one to buy another film.",
@@ -318,7 +318,7 @@ def _purchase_widgets() -> list[Any]:
             "max_cost",
             default=DEFAULTS["max_cost"],
             min=0.0,
-            max=10_000.0,
+            max=float(limits.COST_MAX),
             step=0.01,
             tooltip="USD; a purchase above it is refused before anything is sent. 0: no limit.",
         ),
@@ -326,7 +326,7 @@ def _purchase_widgets() -> list[Any]:
             "timeout_minutes",
             default=DEFAULTS["timeout_minutes"],
             min=1,
-            max=TIMEOUT_MAX,
+            max=limits.TIMEOUT_MAX,
             tooltip="Minutes this node waits. The purchase itself goes on after it and can be collected.",
         ),
     ]
@@ -369,7 +369,7 @@ def _file_widgets() -> list[Any]:
             "ttl",
             default=DEFAULTS["ttl"],
             min=0,
-            max=LARGEST_TAKE,
+            max=limits.INTEGER_MAX,
             tooltip=f"Seconds that Runware keeps the film: 0 (its own choice) or at least {limits.TTL_MIN}. "
             "It is fetched at once anyway.",
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import beside, host
 from .runware import media
+from .runware.limits import PICTURE_SIDE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +22,9 @@ logger = logging.getLogger("kling")
 AT_ONCE = 2
 """Pictures of a batch that are encoded side by side; each is in memory as bytes meanwhile."""
 
-MAX_SIDE = 2048
-"""Pixels; the service reduces uploaded pictures to this anyway."""
-
 
 async def encode(
-    image: Any, *, node: str, field: str, encoding: media.Encoding = "png", max_side: int = MAX_SIDE
+    image: Any, *, node: str, field: str, encoding: media.Encoding = "png", max_side: int = PICTURE_SIDE_MAX
 ) -> tuple[media.Picture, list[str]]:
     """Encode the one picture of `image`, [1, height, width, channels], in a thread; and say what was done to it."""
     return await beside.run(_encode, image, node=node, field=field, encoding=encoding, max_side=max_side)
@@ -52,7 +50,7 @@ def _encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[
     makers = tensors.pictures(image, node=node, field=field, most=most)
     fields = [f"{field} {number}" for number in range(1, len(makers) + 1)]
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="kling-pictures") as threads:
-        finish = partial(_finish, encoding="png", max_side=MAX_SIDE)
+        finish = partial(_finish, encoding="png", max_side=PICTURE_SIDE_MAX)
         finished = list(threads.map(lambda make, name: finish(make, field=name), makers, fields))
     return tuple(picture for picture, _ in finished), [line for _, lines in finished for line in lines]
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import host
 from .runware import limits
-from .runware.checks import LARGEST_INTEGER
 from .runware.errors import KlingError
 from .runware.profiles import PROFILES
 from .runware.settings import is_loopback
@@ -68,7 +67,7 @@ def prices(query: dict[str, str]) -> dict[str, Any]:
             "shots": limits.SHOTS_MAX,
             "elements": limits.ELEMENTS_MAX,
         },
-        "largest_take": LARGEST_INTEGER,
+        "largest_take": limits.INTEGER_MAX,
     }
 
 
@@ -104,7 +103,7 @@ def _ledger(*, rehearsals: bool) -> Ledger:
 
 def _number(query: dict[str, str], name: str, default: int) -> int:
     text = query.get(name, "")[:DIGITS_READ]
-    return min(int(text), LARGEST_INTEGER) if text.isascii() and text.isdigit() else default
+    return min(int(text), limits.INTEGER_MAX) if text.isascii() and text.isdigit() else default
 
 
 def _shown(record: Record, *, rehearsals: bool) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 import pytest
 from kling.nodes import routes
 from kling.nodes.routes import foreign, prices
-from kling.nodes.runware.checks import LARGEST_INTEGER
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.ledger import Ledger
+from kling.nodes.runware.limits import INTEGER_MAX
 from kling.nodes.runware.profiles import PROFILES
 
 HERE = "127.0.0.1:8188"
@@ -84,4 +84,4 @@ def test_beside_rehearsals_no_rest_of_the_budget_is_told(monkeypatch, tmp_path):
 def test_a_number_of_thousands_of_digits_is_a_large_one(monkeypatch, tmp_path, name):
     """Python refuses to read it."""
     monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(Journal(tmp_path, clock=lambda: 1_790_000_000.0)))
-    assert routes.purchases({name: "9" * 5000})["offset"] == (LARGEST_INTEGER if name == "offset" else 0)
+    assert routes.purchases({name: "9" * 5000})["offset"] == (INTEGER_MAX if name == "offset" else 0)

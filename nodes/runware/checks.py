@@ -13,11 +13,6 @@ from . import limits
 from .errors import InputError
 from .tags import has_tags
 
-LARGEST_INTEGER = 2_147_483_647
-
-COST_MAX = 10_000
-"""USD."""
-
 
 class Check(Protocol):
     """Give back the value as it is used, or raise an InputError."""
@@ -41,7 +36,7 @@ def whole(value: Any, *, node: str, field: str, least: int, most: int, unit: str
 
 def seconds_to_live(value: Any, *, node: str, field: str) -> int | None:
     """0 for the service's own choice, or at least a minute."""
-    if type(value) is not int or (value != 0 and not limits.TTL_MIN <= value <= LARGEST_INTEGER):
+    if type(value) is not int or (value != 0 and not limits.TTL_MIN <= value <= limits.INTEGER_MAX):
         raise InputError(
             node=node,
             field=field,
@@ -54,12 +49,12 @@ def seconds_to_live(value: Any, *, node: str, field: str) -> int | None:
 
 def amount(value: Any, *, node: str, field: str) -> float:
     """An amount of USD, finite and not negative."""
-    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= COST_MAX:
+    if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= limits.COST_MAX:
         raise InputError(
             node=node,
             field=field,
             value="nothing" if value is None else value,
-            rule=f"it must be an amount from 0 to {COST_MAX} USD; 0 means no limit.",
+            rule=f"it must be an amount from 0 to {limits.COST_MAX} USD; 0 means no limit.",
             next_step="Set it to the most this node may spend, or to 0.",
         )
     return float(value)

@@ -10,7 +10,6 @@ from typing import Any
 from . import limits
 from .addresses import delivery_url, source, sources, task_uuid
 from .checks import (
-    LARGEST_INTEGER,
     Check,
     amount,
     choice,
@@ -27,9 +26,6 @@ from .errors import InputError
 from .filenames import filename_prefix
 from .media import LONGEST_SIDE
 from .profiles import PROFILES
-
-TIMEOUT_MAX = 24 * 60
-"""Minutes of waiting."""
 
 ENCODINGS = ("png", "jpeg", "webp")
 SHOT_TYPES = ("single", *limits.SHOT_TYPES)
@@ -58,7 +54,9 @@ WIDGETS: Mapping[str, Mapping[str, Widget]] = {
         "first_frame_source": Widget("", source),
         "last_frame_source": Widget("", source),
         "encoding": Widget("png", partial(choice, options=ENCODINGS)),
-        "max_side": Widget(2048, partial(whole, least=0, most=LONGEST_SIDE, unit="pixels (0: as it is)")),
+        "max_side": Widget(
+            limits.PICTURE_SIDE_MAX, partial(whole, least=0, most=LONGEST_SIDE, unit="pixels (0: as it is)")
+        ),
     },
     "KlingElement": {
         "element_id": Widget("", element_id),
@@ -81,10 +79,10 @@ WIDGETS: Mapping[str, Mapping[str, Widget]] = {
         "number_results": Widget(
             limits.RESULTS_DEFAULT, partial(whole, least=limits.RESULTS_MIN, most=limits.RESULTS_MAX, unit="films")
         ),
-        "take": Widget(1, partial(whole, least=1, most=LARGEST_INTEGER)),
+        "take": Widget(1, partial(whole, least=1, most=limits.INTEGER_MAX)),
         "mode": Widget("generate", partial(choice, options=MODES)),
         "max_cost": Widget(0.0, amount),
-        "timeout_minutes": Widget(45, partial(whole, least=1, most=TIMEOUT_MAX, unit="minutes")),
+        "timeout_minutes": Widget(45, partial(whole, least=1, most=limits.TIMEOUT_MAX, unit="minutes")),
         "character_orientation": Widget("none", partial(choice, options=ORIENTATIONS)),
         "keep_original_sound": Widget(default=False, check=switch),
         "output_format": Widget("MP4", partial(choice, options=limits.OUTPUT_FORMATS)),
@@ -100,9 +98,9 @@ WIDGETS: Mapping[str, Mapping[str, Widget]] = {
         "task_uuid": Widget("", task_uuid),
         "filename_prefix": Widget("video/kling", filename_prefix),
         "load_frames": Widget("all", partial(choice, options=LOAD_FRAMES)),
-        "skip_first_frames": Widget(0, partial(whole, least=0, most=LARGEST_INTEGER, unit="frames")),
-        "select_every_nth": Widget(1, partial(whole, least=1, most=LARGEST_INTEGER, unit="frames")),
-        "frame_load_cap": Widget(0, partial(whole, least=0, most=LARGEST_INTEGER, unit="frames (0: all)")),
+        "skip_first_frames": Widget(0, partial(whole, least=0, most=limits.INTEGER_MAX, unit="frames")),
+        "select_every_nth": Widget(1, partial(whole, least=1, most=limits.INTEGER_MAX, unit="frames")),
+        "frame_load_cap": Widget(0, partial(whole, least=0, most=limits.INTEGER_MAX, unit="frames (0: all)")),
     },
 }
 """Node id -> widget -> default and rule. Inputs that carry media or values of other nodes are not widgets."""

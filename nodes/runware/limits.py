@@ -1,4 +1,4 @@
-"""Every limit of the request, each with what it rests on where the model's page does not name it.
+"""Every limit of the request and of the widgets, each with what it rests on where the model's page does not name it.
 
 https://runware.ai/docs/models/klingai-video-3-0-standard
 """
@@ -49,3 +49,31 @@ SHOT_TYPES: tuple[ShotType, ...] = get_args(ShotType)
 
 URL_MAX = 2048
 """Characters. No limit is documented; longer URLs are cut by proxies on their way."""
+
+SHOT_PROMPT_ADVISED = 512
+"""Characters; Kling's own API takes no longer prompt of a shot."""
+
+PICTURE_SIDE_MIN, PICTURE_SIDE_MAX = 300, 2048
+"""Pixels. Documented for Kling 1.0 to 2.6 at the same service and not restated for 3.0, hence warnings; the service's
+own upload reduces pictures to the larger of the two."""
+
+PICTURE_BYTES_MAX = 20_000_000
+"""Documented for Kling 1.0 to 2.6 at the same service."""
+
+PICTURE_RATIO_MAX = 2.5
+"""Longer side to shorter one: Kling's own API takes 1:2.5 to 2.5:1."""
+
+CLIP_SECONDS_MIN, CLIP_SECONDS_MAX = 3, 30
+"""Of a reference video; documented for Kling 2.6 Pro."""
+
+CLIP_SECONDS_BY_IMAGE_MAX = 10
+"""Of a reference video when the orientation follows the image."""
+
+COST_MAX = 10_000
+"""USD that max_cost can be set to."""
+
+TIMEOUT_MAX = 24 * 60
+"""Minutes of waiting."""
+
+INTEGER_MAX = 2_147_483_647
+"""Of any widget that has no smaller limit: what 32 bits hold."""

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
+from . import limits
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,15 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Encoding = Literal["png", "jpeg", "webp"]
-
-PICTURE_SIDE = (300, 2048)
-"""Pixels. Documented for Kling 1.0 to 2.6 at the same service and not restated for 3.0, hence warnings."""
-
-PICTURE_BYTES = 20_000_000
-"""Documented for Kling 1.0 to 2.6 at the same service."""
-
-PICTURE_RATIO = 2.5
-"""Kling's own API takes 1:2.5 to 2.5:1."""
 
 LONGEST_SIDE = 16_383
 """Pixels; WebP's format ends here, and every decoder on the way has some such end."""
@@ -172,16 +165,16 @@ def reduce(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
 
 def picture_warnings(picture: Picture) -> list[str]:
     """Say what the service may refuse in this picture, by the documented limits of Kling's other models."""
-    least, most = PICTURE_SIDE
+    least, most = limits.PICTURE_SIDE_MIN, limits.PICTURE_SIDE_MAX
     size = f"{picture.width}x{picture.height}"
     warnings = []
     if min(picture.width, picture.height) < least:
         warnings.append(f"The picture is {size}; other Kling models refuse sides under {least} pixels.")
     if max(picture.width, picture.height) > most:
         warnings.append(f"The picture is {size}; other Kling models refuse sides over {most} pixels (see max_side).")
-    if max(picture.width, picture.height) > PICTURE_RATIO * min(picture.width, picture.height):
+    if max(picture.width, picture.height) > limits.PICTURE_RATIO_MAX * min(picture.width, picture.height):
         warnings.append(f"The picture is {size}; Kling refuses pictures longer than 2.5 times their width or height.")
-    if len(picture.data) > PICTURE_BYTES:
+    if len(picture.data) > limits.PICTURE_BYTES_MAX:
         megabytes = len(picture.data) / 1_000_000
         warnings.append(
             f"The picture has {megabytes:.1f} MB; other Kling models refuse more than 20 MB (see encoding)."

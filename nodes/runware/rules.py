@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .limits import DURATION_DEFAULT, PROMPT_MAX
+from .limits import (
+    CLIP_SECONDS_BY_IMAGE_MAX,
+    CLIP_SECONDS_MAX,
+    CLIP_SECONDS_MIN,
+    DURATION_DEFAULT,
+    PROMPT_MAX,
+    SHOT_PROMPT_ADVISED,
+)
 from .profiles import BY_MODEL, Profile
 from .tags import named_elements
 
@@ -20,15 +27,6 @@ if TYPE_CHECKING:
     from .request import VideoInference
 
 Action = Literal["block", "warn"]
-
-SEGMENT_PROMPT_ADVISED = 512
-"""Characters; Kling's own API takes no longer prompt of a shot."""
-
-CLIP_SECONDS = (3, 30)
-"""Of a reference video; documented for Kling 2.6 Pro."""
-
-CLIP_SECONDS_BY_IMAGE = 10
-"""Of a reference video, at most, when the orientation follows the image."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,12 @@ def _model_takes_no_clip(facts: Facts) -> bool:
 
 
 def _clip_is_too_long_for_image(facts: Facts) -> bool:
-    return facts.clips > 0 and facts.orientation == "image" and (facts.seconds or 0) > CLIP_SECONDS_BY_IMAGE
+    return facts.clips > 0 and facts.orientation == "image" and (facts.seconds or 0) > CLIP_SECONDS_BY_IMAGE_MAX
 
 
 def _clip_is_unusual(facts: Facts) -> bool:
-    shortest, longest = CLIP_SECONDS
-    return facts.clips > 0 and facts.seconds is not None and not shortest <= facts.seconds <= longest
+    is_usual = facts.seconds is None or CLIP_SECONDS_MIN <= facts.seconds <= CLIP_SECONDS_MAX
+    return facts.clips > 0 and not is_usual
 
 
 def _counts_differ(facts: Facts) -> bool:
@@ -211,11 +209,11 @@ ROWS = (
         "Connect reference_video, or set character_orientation to none."),
     Row(30, "block", "KlingGenerate", "reference_video", _clip_is_too_long_for_image,
         "the reference video lasts {facts.seconds:.1f} s; with character_orientation image it lasts at most "
-        f"{CLIP_SECONDS_BY_IMAGE} s.",
+        f"{CLIP_SECONDS_BY_IMAGE_MAX} s.",
         "Shorten the video, or set character_orientation to video."),
     Row(30, "warn", "KlingGenerate", "reference_video",
         lambda f: f.clips > 0 and f.orientation == "image" and f.seconds is None,
-        f"with character_orientation image the reference video may last at most {CLIP_SECONDS_BY_IMAGE} s, and how "
+        f"with character_orientation image the reference video may last at most {CLIP_SECONDS_BY_IMAGE_MAX} s, and how "
         "long it is is not known here.",
         "Use a shorter one, or set character_orientation to video."),
     Row(31, "warn", "KlingGenerate", "elements", lambda f: f.clips > 0 and bool(f.elements),
@@ -233,11 +231,11 @@ ROWS = (
         "Keep one."),
     Row(34, "warn", "KlingGenerate", "reference_video", _clip_is_unusual,
         "the reference video lasts {facts.seconds:.1f} s and may be refused; other Kling models take "
-        f"{CLIP_SECONDS[0]} to {CLIP_SECONDS[1]} s.",
+        f"{CLIP_SECONDS_MIN} to {CLIP_SECONDS_MAX} s.",
         "Cut it to that length to be sure."),
     Row(35, "warn", "KlingPrompt", "positive_prompt",
-        lambda f: any(len(text) > SEGMENT_PROMPT_ADVISED for text in f.shots),
-        f"Kling's own API takes at most {SEGMENT_PROMPT_ADVISED} characters for a shot; more may be cut or refused.",
+        lambda f: any(len(text) > SHOT_PROMPT_ADVISED for text in f.shots),
+        f"Kling's own API takes at most {SHOT_PROMPT_ADVISED} characters for a shot; more may be cut or refused.",
         "Shorten the shot's prompt to be sure."),
     Row(36, "warn", "KlingElement", "element_id", lambda f: bool(f.unnamed),
         "no prompt names {facts.unnamed}; an element that is never named is wasted.",

@@ -69,7 +69,7 @@ def _request(*, max_side: int, seeds: Any) -> Callable[[], Any]:
     from kling.nodes import pictures
     from kling.nodes.runware import media
 
-    pictures.MAX_SIDE = max_side
+    pictures.PICTURE_SIDE_MAX = max_side
     drawn = {seed: torch.from_numpy(clips.texture(HEIGHT, WIDTH, seed)).float()[None] / 255 for seed in set(seeds)}
     images = [drawn[seed] for seed in seeds]
     batch = torch.cat(images[3:])
@@ -117,7 +117,7 @@ async def _make(images: list[Any], batch: Any, service: Any) -> int:
     frames = await asyncio.gather(
         *(pictures.encode(image, **NODE, field="first_frame", max_side=0) for image in (first, last))
     )
-    frontal, _ = await pictures.encode(front, **NODE, field="frontal_image", max_side=pictures.MAX_SIDE)
+    frontal, _ = await pictures.encode(front, **NODE, field="frontal_image", max_side=pictures.PICTURE_SIDE_MAX)
     others, _ = await pictures.encode_all(batch, **NODE, field="images", most=3)
     request = assemble.assemble(
         draft.prompt(positive_prompt="@fox runs", negative_prompt="", shot_seconds=0, shot_type="single"),
