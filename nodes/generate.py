@@ -148,15 +148,15 @@ async def _make(
 
 async def _judge(bids: list[fanout.Bid], *, where: Account, node: str) -> None:
     """Hold all that the node is about to buy against the user's limits. Raises BudgetError."""
-    from .runware import tell
+    from .runware import budget
     from .runware.wire import WIRE
 
-    total, budget = fanout.price_of(bids), where.settings.daily_budget
+    total, daily = fanout.price_of(bids), where.settings.daily_budget
     limits_set = [bid.most for bid in bids if bid.most is not None]
-    tell.check_cost(total, min(limits_set, default=None), node, purchases=len(bids))
+    budget.check_cost(total, min(limits_set, default=None), node, purchases=len(bids))
     fanout.check(bids, where.settings.max_fanout, node)
-    if len(bids) > 1 and budget is not None:  # one alone is judged when it is sent: it may be there already
-        tell.check_budget(total, await beside.run(WIRE.spent_today, where), budget, node)
+    if len(bids) > 1 and daily is not None:  # one alone is judged when it is sent: it may be there already
+        budget.check_day(total, await beside.run(WIRE.spent_today, where), daily, node)
 
 
 def _costs(bids: list[fanout.Bid]) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import attempts, tell
+from . import attempts, budget, tell
 from .client import Late, Uncertain, longest_way, service_error, within
 from .errors import KlingError, NotSent, RateLimitError, ServerError, StorageError
 from .files import write_whole
@@ -260,7 +260,7 @@ async def _mark_sending(purchase: Purchase) -> bool:
     if fresh:
         order = purchase.wanted
         purchase.record.price = order.planned  # prices may have changed since it was recorded
-        tell.check_cost(order.price, order.most, order.node)  # and the limit since it was sent first, in vain
+        budget.check_cost(order.price, order.most, order.node)  # and the limit since it was sent first, in vain
     async with _within_budget(purchase, purchase.settings.daily_budget if fresh else None):
         if fresh and not purchase.inquiry.just_asked and await exists(purchase):  # the lock, or the sum, took long
             return False
@@ -271,21 +271,21 @@ async def _mark_sending(purchase: Purchase) -> bool:
 
 
 @asynccontextmanager
-async def _within_budget(purchase: Purchase, budget: Decimal | None) -> AsyncIterator[None]:
+async def _within_budget(purchase: Purchase, daily: Decimal | None) -> AsyncIterator[None]:
     """Keep others from spending while the day's sum is made and added to. Raises BudgetError."""
-    if budget is None:
+    if daily is None:
         yield
         return
     journal, timing, loop = purchase.journal, purchase.timing, asyncio.get_running_loop()
     began = loop.time()
     while not journal.lock(BUDGET_LOCK_PLACE):
         if loop.time() - began > timing.budget_patience:
-            raise tell.budget_locked(purchase.record)
+            raise budget.locked(purchase.record)
         await asyncio.sleep(timing.lock_pause / 10)
     try:
         spent = await journal.disk.offload(journal.spent_today, purchase.record.task_uuid)
         price = purchase.record.price
-        tell.check_budget(Decimal(price) if price is not None else None, spent, budget, purchase.wanted.node)
+        budget.check_day(Decimal(price) if price is not None else None, spent, daily, purchase.wanted.node)
         yield
     finally:
         journal.unlock(BUDGET_LOCK_PLACE)

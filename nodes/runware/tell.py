@@ -69,16 +69,6 @@ def held_by_other_key(record: Record) -> KlingError:
     )
 
 
-def budget_locked(record: Record) -> KlingError:
-    """Another run is reckoning the day's spending, and does not end."""
-    return errors.StorageError(
-        "Another run has been reckoning the day's spending for minutes, and KLING_DAILY_BUDGET_USD cannot be kept.",
-        billing=NOT_BILLED,
-        task_uuid=record.task_uuid,
-        next_step="Run again; if it stays so, end the other ComfyUI that uses this folder.",
-    )
-
-
 def unreadable(record: Record, name: str, error: OSError) -> KlingError:
     """A film is here and cannot be read; that is no reason to take it for gone."""
     return errors.StorageError(
@@ -227,44 +217,3 @@ def ended(record: Record) -> KlingError:
         task_uuid=record.task_uuid,
         next_step="Only a new take (take + 1) can make it again; it is paid again.",
     )
-
-
-def check_cost(price: Decimal | None, most: Decimal | None, node: str, *, purchases: int = 1) -> None:
-    """Refuse a price above max_cost, or one that nobody knows before. Raises BudgetError."""
-    if most is not None and (price is None or price > most):
-        what = "cannot be known before (motion control)" if price is None else f"is {usd(price)}"
-        what += f" ({purchases} purchases of a list)" if purchases > 1 else ""
-        raise errors.BudgetError(
-            node=node,
-            field="max_cost",
-            value=most,
-            rule=f"the price of this run {what}.",
-            next_step="Raise max_cost, or take fewer seconds or results, or no sound.",
-        )
-
-
-def check_budget(price: Decimal | None, spent: Decimal | None, budget: Decimal, node: str) -> None:
-    """Refuse what could lift the day's total over KLING_DAILY_BUDGET_USD. Raises BudgetError."""
-    if price is None:
-        raise errors.BudgetError(
-            node=node,
-            field="reference_video",
-            rule=f"the price of motion control is not known in advance, and KLING_DAILY_BUDGET_USD is {usd(budget)}.",
-            next_step="Unset the budget to buy it.",
-        )
-    if spent is None:
-        raise errors.BudgetError(
-            node=node,
-            field="duration",
-            rule="one of today's purchases has no known price or cannot be read, and KLING_DAILY_BUDGET_USD is "
-            f"{usd(budget)}.",
-            next_step="Unset the budget to buy it, or go on tomorrow.",
-        )
-    if spent + price > budget:
-        raise errors.BudgetError(
-            node=node,
-            field="duration",
-            rule=f"this run costs {usd(price)}, today's purchases {usd(spent)}, and KLING_DAILY_BUDGET_USD is "
-            f"{usd(budget)}.",
-            next_step="Raise the budget, or go on tomorrow.",
-        )
