@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import tell
-from .client import Late, within
+from .deadline import Late, within
 from .errors import KlingError
 from .record import ENDED_BADLY, TAKEN, UNCLEAR, UNSENT, Record, State
 

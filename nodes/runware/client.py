@@ -17,12 +17,13 @@ import ssl
 import time
 import uuid
 from http.cookiejar import CookieJar
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import httpx
 
-from . import identity, response
-from .errors import NotSent, ServerError
+from . import identity, response, tell
+from .deadline import Late, within
+from .errors import NOT_BILLED, NotSent, ServerError
 from .response import Answer
 from .settings import DEFAULT_BASE_URL, is_loopback
 
@@ -64,12 +65,6 @@ UNTRANSLATED = (httpx.InvalidURL, ValueError, ssl.SSLError)
 """What httpx lets through as it is: of an address that it cannot take, be it only in a redirect that nobody follows; of
 a length of more digits than Python makes a number of (h11 before 0.15); and, once the connection is made, of bytes that
 were damaged on their way, or the other side's alert."""
-
-T = TypeVar("T")
-
-
-class Late(Exception):
-    """Something was not done within its time."""
 
 
 class Uncertain(Exception):
@@ -198,12 +193,9 @@ class Client:
         try:
             answer = await self._exchange(self._questions, request, limit)
         except Uncertain as reason:
-            raise ServerError(f"The upload of a reference did not finish: {reason}", billing="Not billed.") from None
+            raise ServerError(f"The upload of a reference did not finish: {reason}", billing=NOT_BILLED) from None
         rows, _ = answer.of(task_uuid)
-        for row in rows:
-            if re.fullmatch(r"[0-9a-fA-F-]{36}", row.media_uuid):
-                return row.media_uuid
-        return await self._unfinished_upload(task_uuid, answer)
+        return _media_uuid(rows) or await self._unfinished_upload(task_uuid, answer)
 
     async def stream(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """Open a result's file, without key or redirect; the caller reads and closes it. Raises httpx.HTTPError."""
@@ -221,10 +213,10 @@ class Client:
             rows, failures = answer.of(task_uuid)
             failures += [failure for failure in answer.failures if not failure.task_uuid]
             if failures:
-                raise service_error(failures[0], answer.status, doing="The upload of a reference was refused")
-            for row in rows:
-                if re.fullmatch(r"[0-9a-fA-F-]{36}", row.media_uuid):
-                    return row.media_uuid
+                raise tell.refused(failures[0], answer.status, doing="The upload of a reference was refused")
+            media_uuid = _media_uuid(rows)
+            if media_uuid:
+                return media_uuid
             if not rows and not answer.readable:
                 break
             await asyncio.sleep(2.0)
@@ -234,7 +226,7 @@ class Client:
                 continue
         raise ServerError(
             f"The upload of a reference got no usable answer (HTTP {answer.status}).",
-            billing="Not billed.",
+            billing=NOT_BILLED,
             next_step="Run again in a minute.",
         )
 
@@ -260,7 +252,7 @@ class Client:
             httpx.ProxyError,
             httpx.UnsupportedProtocol,
         ) as error:
-            raise NotSent(_reason(error), billing="Not billed.") from None
+            raise NotSent(_reason(error), billing=NOT_BILLED) from None
         except (httpx.HTTPError, httpx.StreamError, *UNTRANSLATED, Late) as error:
             raise Uncertain(_reason(error)) from None
         if len(self._key) >= KEY_QUOTED:
@@ -284,41 +276,6 @@ def _without(key: str, body: bytes) -> bytes:
 def longest_way(size: int) -> float:
     """Give for how many seconds `size` bytes may be under way, on the slowest line that is waited for."""
     return size / SLOWEST_UPLOAD
-
-
-def service_error(failure: response.Failure, status: int, *, doing: str, task_uuid: str | None = None) -> Exception:
-    """Make the error class and sentence for something the service refused before it accepted anything."""
-    from . import errors
-
-    classes = {
-        "auth": errors.AuthenticationError,
-        "quota": errors.InsufficientCreditsError,
-        "rate_limit": errors.RateLimitError,
-        "safety": errors.ContentRefusedError,
-        "server": errors.ServerError,
-    }
-    steps = {
-        "auth": "Check the key: RUNWARE_API_KEY, or the file user/__kling/api_key.",
-        "quota": "Add credits at my.runware.ai, then run again.",
-        "rate_limit": "Wait a little, then run again.",
-        "safety": "Change the prompt or the picture, then run again.",
-        "server": "Run again in a few minutes.",
-    }
-    where = f" (parameter {failure.parameter})" if failure.parameter else ""
-    allowed = f" Allowed: {failure.allowed}." if failure.allowed else ""
-    said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
-    step = steps.get(failure.category, "Correct it, then run again.")
-    if failure.is_upstream and failure.category not in {"safety", "validation"}:
-        step = "Run again later."  # it is not the user's account, nor anything else of theirs
-    return classes.get(failure.category, errors.ServiceError)(
-        f"{doing}: {said}{where}.{allowed}",
-        code=failure.code,
-        parameter=failure.parameter,
-        status_code=status,
-        billing=errors.NOT_BILLED,
-        task_uuid=task_uuid,
-        next_step=step,
-    )
 
 
 def retry_after(text: str | None, now: float) -> float | None:
@@ -349,6 +306,11 @@ def hide_from_logs(thread_name: str) -> None:
 
     for name in SECRET_LOGGERS:
         logging.getLogger(name).addFilter(keep)
+
+
+def _media_uuid(rows: Sequence[response.Row]) -> str:
+    """Find the name of what was uploaded; empty as long as it has none."""
+    return next((row.media_uuid for row in rows if re.fullmatch(r"[0-9a-fA-F-]{36}", row.media_uuid)), "")
 
 
 def _as_base64(disk: Disk, path: Path) -> str:
@@ -384,19 +346,6 @@ async def _pieces(
         yield held
     finally:
         file.close()
-
-
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Do some work within a time, or raise Late. Unlike asyncio.wait_for it never loses a cancellation."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-    finally:
-        if not task.done():
-            task.cancel()
-    if not task.done():
-        raise Late
-    return task.result()
 
 
 async def _conversation(client: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:

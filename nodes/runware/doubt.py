@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import attempts, sending, tell
-from .client import Late, longest_way, within
+from .client import longest_way
+from .deadline import Late, within
 from .errors import NotSent
 from .journal import midnight
 from .record import State

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import tell
-from .client import Late, Uncertain, within
+from .client import Uncertain
+from .deadline import Late, within
 from .errors import NotSent
 from .record import State
 from .results import film_name

@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import attempts, budget, tell
-from .client import Late, Uncertain, longest_way, service_error, within
-from .errors import KlingError, NotSent, RateLimitError, ServerError, StorageError
+from .client import Uncertain, longest_way
+from .deadline import Late, within
+from .errors import NOT_BILLED, KlingError, NotSent, RateLimitError, ServerError, StorageError
 from .files import write_whole
 from .journal import BUDGET_LOCK_PLACE, unwritable
 from .record import State
@@ -116,7 +117,7 @@ async def _uploaded(purchase: Purchase, clip: Clip) -> str:
         except OSError:
             raise StorageError(
                 f"The reference {clip.kind} is no longer in ComfyUI's temp folder.",
-                billing="Not billed.",
+                billing=NOT_BILLED,
                 next_step="Run the graph again with a change before this node, or restart ComfyUI.",
             ) from None
     raise AssertionError
@@ -354,4 +355,4 @@ def _refused(purchase: Purchase, failure: Failure, status: int, *, earlier: bool
     purchase.journal.put(purchase.record)
     for kind in ("body", "sent"):
         purchase.journal.forget(purchase.record.task_uuid, kind)
-    raise service_error(failure, status, doing="Runware refused the request", task_uuid=purchase.record.task_uuid)
+    raise tell.refused(failure, status, doing="Runware refused the request", task_uuid=purchase.record.task_uuid)

@@ -1,6 +1,6 @@
 """What a purchase has to say when it stops: what happened, whether it was billed, and the next step.
 
-Each function makes the error to raise; the task UUID is added by the error itself.
+What gives a KlingError makes the one to raise; its docstring says when that is.
 """
 
 from __future__ import annotations
@@ -149,6 +149,35 @@ def other_key(record: Record) -> KlingError:
         billing=f"It {'was' if record.films or record.gone else 'may have been'} paid for with that key.",
         task_uuid=record.task_uuid,
         next_step="Set the earlier key to collect it, or raise take to buy it anew with this one.",
+    )
+
+
+_REFUSED: dict[str, tuple[type[ServiceError], str]] = {
+    "auth": (errors.AuthenticationError, "Check the key: RUNWARE_API_KEY, or the file user/__kling/api_key."),
+    "quota": (errors.InsufficientCreditsError, "Add credits at my.runware.ai, then run again."),
+    "rate_limit": (errors.RateLimitError, "Wait a little, then run again."),
+    "safety": (errors.ContentRefusedError, "Change the prompt or the picture, then run again."),
+    "server": (errors.ServerError, "Run again in a few minutes."),
+}
+"""The service's category of an error -> our error, and the next step."""
+
+
+def refused(failure: Failure, status: int, *, doing: str, task_uuid: str | None = None) -> ServiceError:
+    """The service refused something before it accepted anything; `doing` begins the sentence."""
+    kind, step = _REFUSED.get(failure.category, (ServiceError, "Correct it, then run again."))
+    where = f" (parameter {failure.parameter})" if failure.parameter else ""
+    allowed = f" Allowed: {failure.allowed}." if failure.allowed else ""
+    said = failure.message.rstrip(".") or failure.code or f"HTTP {status}"
+    if failure.is_upstream and failure.category not in {"safety", "validation"}:
+        step = "Run again later."  # it is not the user's account, nor anything else of theirs
+    return kind(
+        f"{doing}: {said}{where}.{allowed}",
+        code=failure.code,
+        parameter=failure.parameter,
+        status_code=status,
+        billing=NOT_BILLED,
+        task_uuid=task_uuid,
+        next_step=step,
     )
 
 

@@ -21,7 +21,6 @@ from kling.nodes.runware import client as module
 from kling.nodes.runware.client import Client, Uncertain, retry_after
 from kling.nodes.runware.errors import NotSent, ServerError, ServiceError
 from kling.nodes.runware.files import Disk
-from kling.nodes.runware.response import Failure
 
 from world.clockwork import VirtualLoop
 
@@ -401,20 +400,6 @@ def test_an_upload_that_is_refused_or_lost_costs_nothing_and_says_so(clip):
         run(uploading(httpx.ReadTimeout("")).upload(_Inline(), clip))
     with pytest.raises(ServerError, match="no usable answer"):
         run(uploading((200, {"data": [{"mediaUUID": "1"}]})).upload(_Inline(), clip))
-
-
-UPSTREAM = {
-    "providerInsufficientCredits": "Run again later.",
-    "thirdPartyInsufficientCredits": "Run again later.",
-    "providerError": "Run again later.",
-    "insufficientCredits": "Add credits at my.runware.ai, then run again.",
-    "providerContentPolicyViolation": "Change the prompt or the picture, then run again.",
-}
-
-
-@pytest.mark.parametrize(("code", "step"), UPSTREAM.items())
-def test_what_is_to_be_done_about_a_refusal_depends_on_whose_trouble_it_is(code, step):
-    assert module.service_error(Failure(code, "No."), 402, doing="Refused").next_step == step
 
 
 CERTIFICATE = Path(__file__).with_name("self_signed.pem")

@@ -152,3 +152,17 @@ def test_runwares_own_account_at_the_maker_is_not_told_as_yours():
 
 def test_every_state_has_a_word_for_a_refused_key():
     assert {state for each in KEY_REFUSED.values() for state in each if state} == set(State)
+
+
+UPSTREAM = {
+    "providerInsufficientCredits": "Run again later.",
+    "thirdPartyInsufficientCredits": "Run again later.",
+    "providerError": "Run again later.",
+    "insufficientCredits": "Add credits at my.runware.ai, then run again.",
+    "providerContentPolicyViolation": "Change the prompt or the picture, then run again.",
+}
+
+
+@pytest.mark.parametrize(("code", "step"), UPSTREAM.items())
+def test_what_is_to_be_done_about_a_refusal_depends_on_whose_trouble_it_is(code, step):
+    assert tell.refused(Failure(code, "No."), 402, doing="Refused").next_step == step
