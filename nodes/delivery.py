@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import host
 from .runware import tell
-from .runware.errors import KlingError, StorageError
+from .runware.errors import SAFE, KlingError, StorageError
 from .runware.filenames import check_output, expand_tokens
 from .runware.files import Disk, sha256_of, write_whole
 from .runware.journal import PART_KEPT_SECONDS
@@ -124,7 +124,7 @@ def deliver(  # noqa: PLR0913
             raise
         raise StorageError(
             f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}).",
-            billing="What was paid for is safe in ComfyUI's user/__kling folder.",
+            billing=SAFE,
             task_uuid=record.task_uuid,
             next_step=f"Free space or mend the folder's rights. {tell.COLLECT}",
         ) from None

@@ -16,7 +16,7 @@ from comfy_api.latest import InputImpl, io, ui
 from . import beside, graph, host, missing
 from .compat import known
 from .labels import label
-from .runware.errors import InputError, not_connectable
+from .runware.errors import SAFE, InputError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
 from .runware.filenames import check_output, expand_dates, filename_prefix
 from .runware.limits import INTEGER_MAX
@@ -92,8 +92,6 @@ class KlingFetchVideo(io.ComfyNode):
 
         Spends nothing. Every output is a list with one item per result. Raises KlingError.
         """
-        from .purchase import SAFE
-
         try:
             return await _fetch(task, widgets, cls.hidden)
         except InputError as error:

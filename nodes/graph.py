@@ -6,7 +6,7 @@ pack's node is not known yet; whatever hangs on it is left to the run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,12 +163,13 @@ def _widgets(kind: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
 def _build(kind: str, name: str, widgets: dict[str, Any], sockets: dict[str, Any]) -> Any:
     from .runware import assemble, draft
 
-    if kind == "KlingPrompt":
-        return draft.prompt(node=name, **widgets, **sockets)
-    if kind == "KlingFrameImages":
-        return draft.frame_images(node=name, **widgets, **sockets)
-    if kind == "KlingElement":
-        return draft.element(node=name, **widgets, **sockets)
+    makers: dict[str, Callable[..., Any]] = {
+        "KlingPrompt": draft.prompt,
+        "KlingFrameImages": draft.frame_images,
+        "KlingElement": draft.element,
+    }
+    if kind in makers:
+        return makers[kind](node=name, **widgets, **sockets)
     if "prompt" in sockets:
         assemble.assemble(settings=draft.settings(node=name, **widgets), **sockets)
     return UNKNOWN

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import beside, host
 from .runware import settings, tell
-from .runware.errors import BILLING_UNKNOWN, NOT_BILLED, KlingError, MissingKeyError, TaskTimeout
+from .runware.errors import BILLING_UNKNOWN, NOT_BILLED, SAFE, KlingError, MissingKeyError, TaskTimeout
 from .runware.order import ANOTHER_RUN
 from .runware.pace import HISTORY_NEEDED, usual
 from .runware.response import plain
@@ -25,14 +25,11 @@ if TYPE_CHECKING:
     from .runware.record import Record
     from .runware.wire import Left, Ticket
 
-TICK = 0.1
-"""Seconds between two looks at Cancel."""
 FIRST_TICK = 0.002
-"""Seconds; what is finished already is found within a few milliseconds. Each look doubles it."""
+"""Seconds; what is finished already is found within a few milliseconds. Each look doubles it, up to `beside.TICK`."""
 DECISION_SECONDS = 0.5
 """For the answer whether a purchase was given up; a disk that is waited for can keep it back."""
 LINE_SECONDS = 1.0
-SAFE = "What was paid for is safe in ComfyUI's user/__kling folder."
 REHEARSAL_IS_FREE = "A rehearsal costs nothing."
 UNKNOWN_USUAL = (60.0, 240.0)
 """Seconds; what others report for this model, until this machine has a history of its own."""
@@ -117,7 +114,7 @@ async def attend(
                 show(_line(ticket.status, now - began, cost))
                 await _move_bar(node_id, ticket.status)
             await asyncio.sleep(pause)
-            pause = min(pause * 2, TICK)
+            pause = min(pause * 2, beside.TICK)
         return ticket.result()
     except asyncio.CancelledError:
         show(await _stopped(ticket, "cancelled" if host.interrupted() else "another node ended the run"))

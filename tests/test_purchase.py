@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from kling.nodes import host, purchase
 from kling.nodes.runware import wire
-from kling.nodes.runware.errors import KlingError, MissingKeyError, StorageError
+from kling.nodes.runware.errors import SAFE, KlingError, MissingKeyError, StorageError
 from kling.nodes.runware.files import Disk
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.order import Status
@@ -199,7 +199,7 @@ def test_whatever_keeps_a_film_from_the_graph_is_told_with_where_it_is(error):
     with pytest.raises(KlingError) as caught, purchase.paid(UUID, "KlingFetchVideo"):
         raise error
     assert type(error).__name__ in str(caught.value)
-    assert {UUID, purchase.SAFE} <= {caught.value.task_uuid, caught.value.billing}
+    assert {UUID, SAFE} <= {caught.value.task_uuid, caught.value.billing}
     assert caught.value.__cause__ is error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import limits
 from .checks import optional, prompt_text
-from .draft import Elements, FrameImages, Prompt, Settings, Shot, expect
+from .draft import Elements, FrameImages, Prompt, Settings, Shot, expect, one_of
 from .errors import InputError
 from .media import Clip, Picture, Source
 from .request import FrameImage, Inputs, KlingSettings, PromptSegment, ProviderSettings, Safety, VideoInference
@@ -34,22 +34,29 @@ def assemble(
     if elements is not None:
         expect(elements, Elements, node=settings.node, field="elements")
     shots = _expanded(prompt, elements.ids if elements else ())
-    clip = _reference_video(reference_video, settings)
-    width, height = (None, None) if frame_images else settings.profile.sizes[settings.aspect_ratio]
-    request = VideoInference(
+    clip = one_of("reference_video", reference_video, settings.reference_video_source, node=settings.node)
+    inputs = Inputs(
+        reference_images=(reference_image,) if reference_image else (),
+        frame_images=_frames(frame_images),
+        reference_videos=(clip,) if clip else (),
+        elements=elements.elements if elements else (),
+    )
+    request = _request(shots, inputs, settings)
+    _check(request, _labels(prompt, settings, frame_images, elements))
+    return request
+
+
+def _request(shots: tuple[Shot, ...], inputs: Inputs, settings: Settings) -> VideoInference:
+    width, height = (None, None) if inputs.frame_images else settings.profile.sizes[settings.aspect_ratio]
+    return VideoInference(
         model=settings.profile.model,
         positive_prompt=shots[0].text,
         negative_prompt=_negative(shots) or None,
         width=width,
         height=height,
-        duration=prompt.seconds or settings.duration,
+        duration=sum(shot.seconds for shot in shots) or settings.duration,
         number_results=settings.number_results,
-        inputs=Inputs(
-            reference_images=(reference_image,) if reference_image else (),
-            frame_images=_frames(frame_images),
-            reference_videos=(clip,) if clip else (),
-            elements=elements.elements if elements else (),
-        ),
+        inputs=inputs,
         provider_settings=ProviderSettings(klingai=_kling(shots, settings)),
         output_format=settings.output_format,
         output_quality=settings.output_quality,
@@ -58,8 +65,11 @@ def assemble(
         webhook_url=settings.webhook_url,
         upload_endpoint=settings.upload_endpoint,
     )
-    labels = _labels(prompt, settings, frame_images, elements)
-    for verdict in judge(request, reference_seconds=_seconds(clip)):
+
+
+def _check(request: VideoInference, labels: dict[str, str]) -> None:
+    """Refuse what the decision table blocks; `labels` names the nodes. Raises InputError."""
+    for verdict in judge(request, reference_seconds=reference_seconds(request)):
         if verdict.action == "block":
             raise InputError(
                 node=labels.get(verdict.node, verdict.node),
@@ -67,7 +77,6 @@ def assemble(
                 rule=verdict.message,
                 next_step=verdict.next_step,
             )
-    return request
 
 
 def warnings(request: VideoInference) -> list[str]:
@@ -82,11 +91,7 @@ def warnings(request: VideoInference) -> list[str]:
 def reference_seconds(request: VideoInference) -> float | None:
     """How long the reference video of a request lasts, if there is one and it is known."""
     clips = request.inputs.reference_videos
-    return _seconds(clips[0]) if clips else None
-
-
-def _seconds(clip: Clip | Source | None) -> float | None:
-    return clip.seconds if isinstance(clip, Clip) else None
+    return clips[0].seconds if clips and isinstance(clips[0], Clip) else None
 
 
 def _labels(
@@ -150,17 +155,6 @@ def _frames(frame_images: FrameImages | None) -> tuple[FrameImage, ...]:
     first = (FrameImage(image=frame_images.first, frame="first"),) if frame_images.first else ()
     last = (FrameImage(image=frame_images.last, frame="last"),) if frame_images.last else ()
     return first + last
-
-
-def _reference_video(given: Clip | Source | None, settings: Settings) -> Clip | Source | None:
-    if given and settings.reference_video_source:
-        raise InputError(
-            node=settings.node,
-            field="reference_video_source",
-            rule="reference_video is connected as well; only one of the two is taken.",
-            next_step="Empty this field, or disconnect the other.",
-        )
-    return given or settings.reference_video_source
 
 
 def _kling(shots: tuple[Shot, ...], settings: Settings) -> KlingSettings:

@@ -1,4 +1,4 @@
-"""What travels between the nodes, and how it becomes one request.
+"""What travels between the nodes, and how each node makes it of its widgets and of what is connected to it.
 
 The values are frozen, because ComfyUI hands the same one to every node that asks, and each remembers the node it came
 from, so that a message found at the end of a graph names the node and the field at its beginning.
@@ -188,8 +188,8 @@ def frame_images(
         InputError: there is none, one is given twice, or a source cannot be read.
     """
     values = read("KlingFrameImages", node, widgets)
-    first = _one_of("first_frame", first_frame, values["first_frame_source"], node=node)
-    last = _one_of("last_frame", last_frame, values["last_frame_source"], node=node)
+    first = one_of("first_frame", first_frame, values["first_frame_source"], node=node)
+    last = one_of("last_frame", last_frame, values["last_frame_source"], node=node)
     if not first and not last:
         raise InputError(
             node=node,
@@ -200,8 +200,8 @@ def frame_images(
     return FrameImages(first, last, node)
 
 
-def _one_of(name: str, given: Any, source: Any, *, node: str, source_name: str = "") -> Any:
-    """Take the connected medium or the one named by text."""
+def one_of(name: str, given: Any, source: Any, *, node: str, source_name: str = "") -> Any:
+    """Take the connected medium or the one named by text; what it is, or nothing. Raises InputError for both."""
     if given and source:
         raise InputError(
             node=node,
@@ -228,10 +228,10 @@ def element(
         InputError: a value cannot be used, the media do not go together, or the chain is full.
     """
     values = read("KlingElement", node, widgets)
-    front = _one_of("frontal_image", frontal_image, values["frontal_image_source"], node=node)
-    sides = _one_of("images", images, values["images_sources"], node=node, source_name="images_sources")
-    film = _one_of("video", video, values["video_source"], node=node)
-    sound = _one_of("voice", voice, values["voice_source"], node=node)
+    front = one_of("frontal_image", frontal_image, values["frontal_image_source"], node=node)
+    sides = one_of("images", images, values["images_sources"], node=node, source_name="images_sources")
+    film = one_of("video", video, values["video_source"], node=node)
+    sound = one_of("voice", voice, values["voice_source"], node=node)
     _check_media(front, sides, film, sound, node=node)
     if not (front or film) and (values["description"].strip() or values["tags"]):
         raise InputError(

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 NOT_BILLED = "Not billed."
 NOTHING_SENT = "Nothing was sent now."
+SAFE = "What was paid for is safe in ComfyUI's user/__kling folder."
 BILLING_UNKNOWN = "It is not known whether this was billed; pressing Run again checks first and will not pay twice."
 
 
