@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from . import beside, host
 from .runware import settings, tell
 from .runware.errors import BILLING_UNKNOWN, NOT_BILLED, SAFE, KlingError, MissingKeyError, TaskTimeout
+from .runware.kept import are_here
 from .runware.order import ANOTHER_RUN
 from .runware.pace import HISTORY_NEEDED, usual
 from .runware.response import plain
-from .runware.wire import REHEARSAL_KEY, WIRE, Account, is_here
+from .runware.wire import REHEARSAL_KEY, WIRE, Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from .runware.order import Status
     from .runware.record import Record
-    from .runware.wire import Left, Ticket
+    from .runware.ticket import Left, Ticket
 
 FIRST_TICK = 0.002
 """Seconds; what is finished already is found within a few milliseconds. Each look doubles it, up to `beside.TICK`."""
@@ -75,7 +76,7 @@ def _account_of(task_uuid: str, *, rehearsal: bool | None) -> Account:
         real = replace(real, key=settings.api_key(folder))
     except MissingKeyError:
         record = _record(real, task_uuid)
-        if record is None or not is_here(WIRE.journal(real), record):
+        if record is None or not are_here(WIRE.journal(real), record):
             raise
     WIRE.prepare(real)
     return real

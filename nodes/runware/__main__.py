@@ -28,10 +28,11 @@ from . import settings
 from .errors import KlingError, MissingKeyError, StorageError
 from .files import sha256_of, write_whole
 from .journal import UUID_PATTERN, Journal, lock_place
+from .kept import are_here
 from .ledger import Ledger
 from .price import usd
 from .record import NEVER_BILLED, Record, State
-from .wire import WIRE, Account, is_here
+from .wire import WIRE, Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -214,7 +215,7 @@ def _key(given: argparse.Namespace, journal: Journal) -> str:
         return settings.api_key(given.state)
     except MissingKeyError:
         record = journal.get(given.task_uuid)
-        if record is None or not is_here(journal, record):
+        if record is None or not are_here(journal, record):
             raise
     return ""
 

@@ -8,6 +8,7 @@ from . import tell
 from .container import container_fault
 from .errors import KlingError, StorageError
 from .files import sha256_of
+from .record import State
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -40,6 +41,23 @@ async def is_here(purchase: Purchase, film: Film) -> bool:
         return await purchase.journal.disk.offload(_intact, purchase.journal, film)
     except OSError as error:
         raise tell.unreadable(purchase.record, film.file, error) from None
+
+
+def are_here(journal: Journal, record: Record) -> bool:
+    """Whether a purchase is finished and its films were not deleted since, by their sizes.
+
+    Raises StorageError where one cannot be looked at.
+    """
+    if record.state is not State.COMMITTED:
+        return False
+    for film in record.films:
+        try:
+            status = journal.disk.stat(journal.films / str(film.file))
+        except OSError as error:
+            raise tell.unreadable(record, str(film.file), error) from None
+        if not status or status[0] != film.size:
+            return False
+    return True
 
 
 async def adopted(purchase: Purchase, film: Film) -> bool:

@@ -12,9 +12,8 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from . import tell
 from .afterwards import collect_later, is_open
 from .attempts import FAR
 from .client import Client, hide_from_logs
@@ -22,18 +21,21 @@ from .errors import NOTHING_SENT, KlingError
 from .files import Disk
 from .identity import key_fingerprint
 from .journal import Journal, lock_place
+from .kept import are_here
 from .order import Timing
 from .record import TAKEN, UNCLEAR, Record, State
 from .task import Purchase
+from .ticket import Running, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from decimal import Decimal
     from pathlib import Path
 
-    from .order import Order, Status
+    from .order import Order
     from .settings import Settings
     from .simulator import Simulator
+    from .ticket import Left
 
 THREAD_NAME = "kling-wire"
 REHEARSAL_KEY = "rehearsal"
@@ -56,91 +58,6 @@ class Account:
     def folder(self) -> Path:
         """Where its records lie."""
         return self.state_folder / "rehearsal" if self.rehearsal else self.state_folder
-
-
-class Running:
-    """A purchase under way, shared by all who wait for it."""
-
-    def __init__(self, purchase: Purchase, *, rehearsal: bool) -> None:
-        self.future: Future[Record] = Future()
-        self.waiting = 0
-        self._purchase = purchase
-        self.rehearsal = rehearsal
-        self.task: asyncio.Task[None] | None = None
-        self.given_up = False
-
-    def count(self, change: int) -> None:
-        """Count one waiter more, or less; the purchase knows whether any is left."""
-        self.waiting += change
-        self._purchase.unattended = not self.waiting
-
-    @property
-    def status(self) -> Status:
-        """Where it stands; read from any thread."""
-        return self._purchase.status
-
-    @property
-    def buys(self) -> bool:
-        """Whether it may buy; collecting never does."""
-        return self._purchase.order is not None
-
-    @property
-    def billing(self) -> str:
-        """What is known of the bill now."""
-        return tell.so_far(getattr(self._purchase, "record", None))
-
-    @property
-    def sent(self) -> bool:
-        """Whether it may have been bought, so that it goes on whoever waits."""
-        return self._purchase.sent
-
-
-Left = Literal["sent", "shared", "given up"]
-"""What becomes of a purchase that a node leaves; shared: nothing was sent, and another node still waits for it."""
-
-
-class Ticket:
-    """One node's share in a running purchase. `release` it when the node stops waiting, for whatever reason."""
-
-    def __init__(self, wire: Wire, running: Running) -> None:
-        self._wire = wire
-        self._running = running
-        self._left: Future[Left] | None = None
-
-    @property
-    def status(self) -> Status:
-        """Where the purchase stands."""
-        return self._running.status
-
-    @property
-    def buys(self) -> bool:
-        """Whether the purchase may still be bought; one that is only collected is not."""
-        return self._running.buys
-
-    @property
-    def rehearsal(self) -> bool:
-        """Whether it costs nothing."""
-        return self._running.rehearsal
-
-    @property
-    def done(self) -> bool:
-        """Whether `result` answers at once."""
-        return self._running.future.done()
-
-    def result(self) -> Record:
-        """Give the record with all films here, or raise the KlingError that ended it."""
-        return self._running.future.result()
-
-    @property
-    def billing(self) -> str:
-        """What is known of the bill now."""
-        return self._running.billing
-
-    def release(self) -> Future[Left]:
-        """Stop waiting: what was sent goes on; what was not is given up with its last waiter. Gives which it was."""
-        if self._left is None:
-            self._left = self._wire.leave(self._running)
-        return self._left
 
 
 class Wire:
@@ -223,7 +140,7 @@ class Wire:
             if running is None or running.given_up or running.future.done():
                 running = self._running[key] = self._start(loop, account, order, work, key)
             running.count(+1)
-            return Ticket(self, running)
+            return Ticket(self.leave, running)
 
     def _by_uuid(self, folder: str, task_uuid: str) -> Running | None:
         """Find a purchase that somebody else has sent just now, for who wants to collect it.
@@ -361,7 +278,7 @@ class Wire:
 def _forget_lost(journal: Journal, task_uuid: str | None) -> None:
     """Forget a rehearsal whose films were deleted or are lost: it is made anew, and costs nothing again."""
     record = journal.get(task_uuid) if task_uuid else None
-    if record is not None and record.state in {State.COMMITTED, State.EXPIRED} and not is_here(journal, record):
+    if record is not None and record.state in {State.COMMITTED, State.EXPIRED} and not are_here(journal, record):
         _forget(journal, record)
 
 
@@ -369,20 +286,6 @@ def _forget(journal: Journal, record: Record) -> None:
     if journal.lock(lock_place(record.task_uuid)):  # else another process is at it
         journal.erase(record)
         journal.unlock(lock_place(record.task_uuid))
-
-
-def is_here(journal: Journal, record: Record) -> bool:
-    """Whether a purchase is finished and its films were not deleted since. Raises StorageError where none can tell."""
-    if record.state is not State.COMMITTED:
-        return False
-    for film in record.films:
-        try:
-            status = journal.disk.stat(journal.films / str(film.file))
-        except OSError as error:
-            raise tell.unreadable(record, str(film.file), error) from None
-        if not status or status[0] != film.size:
-            return False
-    return True
 
 
 def _connection(account: Account) -> Client:
