@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import InputImpl, io, ui
@@ -24,17 +23,13 @@ from .sockets import KlingTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from . import delivery, purchase
-    from .film import FilmInfo
-    from .runware.record import Film, Record
-    from .runware.wire import Account
+    from . import purchase
+    from .loading import Loaded
 
 NODE = "KlingFetchVideo"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
 WAIT_MINUTES = 45
-CHOICE = ("skip_first_frames", "select_every_nth", "frame_load_cap")
 UNLINKED = object()
 """Stands for a socket that is not connected; a connected one is None before the run."""
 
@@ -100,7 +95,7 @@ class KlingFetchVideo(io.ComfyNode):
 
 
 async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: Any) -> io.NodeOutput:
-    from . import purchase
+    from . import loading, purchase
     from .runware.wire import WIRE
 
     node_id = hidden.unique_id
@@ -111,7 +106,7 @@ async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: An
     ticket = WIRE.collect(account, task_uuid)
     record = await purchase.attend(ticket, node_id=node_id, minutes=WAIT_MINUTES)
     with purchase.paid(task_uuid, node), _stop_with_the_node() as stopped:
-        results = await beside.run(_results, account, record, wanted, metadata=_metadata(hidden), cancelled=stopped)
+        results = await beside.run(loading.load, account, record, wanted, metadata=_metadata(hidden), cancelled=stopped)
     host.status(node_id, "\n".join(str(result.path.name) for result in results))
     purchase.announce(node_id, task_uuid)
     missing.note(record)
@@ -120,98 +115,7 @@ async def _fetch(task: purchase.Task | None, widgets: dict[str, Any], hidden: An
     return io.NodeOutput(*_columns(results), ui=shown)
 
 
-@dataclass
-class _Result:
-    """One film as the graph gets it."""
-
-    path: Path
-    subfolder: str
-    frames: Any
-    audio: Any
-    last_frame: Any
-    film: FilmInfo
-    about: dict[str, Any]
-
-
-def _results(
-    account: Account, record: Record, wanted: dict[str, Any], *, metadata: dict[str, str], cancelled: Callable[[], bool]
-) -> list[_Result]:
-    """Write every film out first, then decode: what is paid lies complete on disk before a frame is touched."""
-    from . import delivery, film
-    from .runware.wire import WIRE
-
-    placed = delivery.deliver_all(
-        WIRE.journal(account),
-        record,
-        prefix=wanted["filename_prefix"],
-        metadata=metadata,
-        about=lambda each, info: _about(record, each, info, account),
-    )
-    with film.turn(cancelled):
-        _check_together([info for _, info, _ in placed], wanted)
-        return [
-            _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled) for place, info, about in placed
-        ]
-
-
-def _decode(
-    place: delivery.Delivered,
-    info: FilmInfo,
-    about: dict[str, Any],
-    wanted: dict[str, Any],
-    cancelled: Callable[[], bool],
-) -> _Result:
-    from . import film, tensors
-
-    if wanted["load_frames"] == "none":
-        frames, last = _not_loaded(), film.read_last_frame(place.path, cancelled=cancelled)
-    else:
-        choice = {name: wanted[name] for name in CHOICE}
-        chosen, last = film.read_frames_and_last(place.path, **choice, cancelled=cancelled)
-        frames = tensors.to_image(chosen)
-    audio = tensors.to_audio(*film.read_audio(place.path, silent_seconds=info.seconds))
-    return _Result(place.path, place.subfolder, frames, audio, tensors.to_image(last), info, about)
-
-
-def _check_together(infos: list[FilmInfo], wanted: dict[str, Any]) -> None:
-    """Refuse frames that do not fit into memory together, before the first is decoded."""
-    from . import film
-
-    if wanted["load_frames"] == "none":
-        return
-    choice = {name: wanted[name] for name in CHOICE}
-    frames = sum(len(film.select(info.frame_count, **choice)) for info in infos)
-    film.ensure_memory(frames, infos[0].width, infos[0].height)
-
-
-def _about(record: Record, each: Film, info: FilmInfo, account: Account) -> dict[str, Any]:
-    """Say everything about one result: what was asked, what it is, what it cost."""
-    return {
-        "task_uuid": record.task_uuid,
-        "video_uuid": each.video_uuid,
-        "seed": each.seed,
-        "nsfw": each.nsfw,
-        "rehearsal": account.rehearsal,
-        "planned_usd": float(record.price) if record.price else None,
-        "billed_usd": 0.0 if account.rehearsal else record.billed,
-        "cost_usd": 0.0 if account.rehearsal else each.cost,
-        "model": record.model,
-        "take": record.take,
-        "number_results": record.number_results,
-        "failures": record.failures,
-        "width": info.width,
-        "height": info.height,
-        "frame_rate": float(info.frame_rate),
-        "frame_count": info.frame_count,
-        "seconds": info.seconds,
-        "has_audio": info.has_audio,
-        "size": each.size,
-        "sha256": each.sha256,
-        "request": record.request,
-    }
-
-
-def _columns(results: list[_Result]) -> list[list[Any]]:
+def _columns(results: list[Loaded]) -> list[list[Any]]:
     """Turn results into outputs: one list for each."""
     return [
         [InputImpl.VideoFromFile(str(each.path)) for each in results],
@@ -262,15 +166,6 @@ def _task_uuid(task: purchase.Task | None, text: str | None, node: str) -> str:
             next_step="Empty the field, or disconnect the task.",
         )
     return task.task_uuid if task is not None else str(text)
-
-
-def _not_loaded() -> Any:
-    """Stand in for frames that were not wanted: who uses them is told so in a sentence."""
-    from comfy_execution.graph_utils import ExecutionBlocker
-
-    return ExecutionBlocker(
-        f"{NODE}, load_frames is 'none': no frames were loaded. Set it to 'all', or use video or last_frame."
-    )
 
 
 @contextlib.contextmanager
