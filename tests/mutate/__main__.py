@@ -31,7 +31,7 @@ TESTS = {
     "attempts": "tests/runware/test_attempts.py tests/runware/test_task_edges.py tests/runware/test_sending.py",
     "doubt": "tests/runware/test_doubt.py tests/runware/test_task_edges.py",
     "sending": "tests/runware/test_sending.py tests/runware/test_task_edges.py tests/runware/test_task.py",
-    "waiting": "tests/runware/test_waiting.py tests/runware/test_task.py",
+    "waiting": "tests/runware/test_waiting.py tests/runware/test_failures.py tests/runware/test_task.py",
     "fetching": "tests/runware/test_fetching.py tests/runware/test_task.py",
 }
 """Module of nodes/runware -> the tests that are to notice."""
