@@ -1,4 +1,4 @@
-"""From accepted to result: answers that contradict each other, come late, or never."""
+"""From accepted to result: how often is asked, how long is waited, and what ends it where answers disagree."""
 
 from __future__ import annotations
 
