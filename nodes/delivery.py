@@ -126,7 +126,7 @@ def deliver(  # noqa: PLR0913
             f"The film cannot be written to ComfyUI's output folder ({error.strerror or type(error).__name__}).",
             billing=SAFE,
             task_uuid=record.task_uuid,
-            next_step=f"Free space or mend the folder's rights. {tell.COLLECT}",
+            next_step=f"Free space or fix the folder's permissions. {tell.COLLECT}",
         ) from None
     entry = {"path": str(path), "subfolder": subfolder, **size_and_hash, "video_uuid": film.video_uuid}
     record.deliveries[key] = entry

@@ -165,7 +165,7 @@ def _inputs() -> list[io.Input]:
         io.Video.Input(
             "video",
             optional=True,
-            tooltip="The element in motion, one video of a few seconds; excludes images and voice.",
+            tooltip="The element in motion, one video of a few seconds; cannot be combined with images or voice.",
         ),
         io.Audio.Input(
             "voice",

@@ -291,7 +291,7 @@ def _film_widgets() -> list[Any]:
             default=DEFAULTS["number_results"],
             min=limits.RESULTS_MIN,
             max=limits.RESULTS_MAX,
-            tooltip="Films from one purchase, each with a seed of its own. Every one is paid, and every one comes out.",
+            tooltip="Films from one purchase, each with a seed of its own. Each is paid for, and all of them come out.",
         ),
     ]
 

@@ -192,6 +192,6 @@ def check_fetch(name: str, *, connected: bool, task_uuid: str | None) -> None:
             node=name,
             field="task_uuid",
             value=task_uuid,
-            rule="a task is connected as well; only one of the two is taken.",
+            rule="a task is connected as well; only one of the two is used.",
             next_step="Empty this field, or disconnect the task.",
         )

@@ -59,7 +59,7 @@ class KlingPrompt(io.ComfyNode):
                     options=list(SHOT_TYPES),
                     default=DEFAULTS["shot_type"],
                     tooltip="single: one shot, or the shots of this chain. intelligence: the model cuts the film into "
-                    "shots by itself; excludes shots of one's own.",
+                    "shots by itself; excludes your own shots.",
                 ),
                 PromptSocket.Input(
                     "previous",

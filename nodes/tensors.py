@@ -71,7 +71,7 @@ def pictures(image: Any, *, node: str, field: str, most: int) -> list[Callable[[
         raise InputError(
             node=node,
             field=field,
-            rule=f"it is a batch of {len(batch)} pictures, and at most {most} are taken.",
+            rule=f"it is a batch of {len(batch)} pictures, and at most {most} are accepted.",
             next_step="Choose some with ImageFromBatch.",
         )
     return [partial(_pixels, picture, node=node, field=field) for picture in batch]
@@ -122,7 +122,7 @@ def save_video(video: Any, folder: Path, *, node: str, field: str) -> Clip:
     from comfy_api.latest import Types
 
     if not hasattr(video, "save_to"):
-        raise _unfit(node, field, "it is no video.", "Connect a VIDEO, such as LoadVideo or CreateVideo give.")
+        raise _unfit(node, field, "it is not a video.", "Connect a VIDEO, such as LoadVideo or CreateVideo give.")
     try:
         identity = _identity(video, node=node, field=field)
         path = folder / f"kling_{identity}.mp4"
@@ -140,7 +140,7 @@ def save_video(video: Any, folder: Path, *, node: str, field: str) -> Clip:
             node,
             field,
             f"this video cannot be read or written as MP4 ({error}).",
-            "Load it anew, or save it as H.264 MP4 with even width and height first.",
+            "Load it again, or save it as H.264 MP4 with even width and height first.",
         ) from error
     return Clip(path, identity, "video", seconds=info.seconds, width=info.width, height=info.height)
 
@@ -156,7 +156,7 @@ def _part(folder: Path, suffix: str) -> Iterator[Path]:
         raise StorageError(
             f"What is to be uploaded cannot be written to {folder} ({error.strerror or error}).",
             billing=NOTHING_SENT,
-            next_step="Free space there, or mend the folder's rights.",
+            next_step="Free space there, or fix the folder's permissions.",
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -168,7 +168,7 @@ def _batch(image: Any, *, node: str, field: str) -> torch.Tensor:
     if isinstance(image, np.ndarray):
         image = torch.from_numpy(image)
     if not isinstance(image, torch.Tensor) or image.ndim not in {IMAGE_AXES - 1, IMAGE_AXES}:
-        raise _unfit(node, field, "it is no picture of the form [batch, height, width, channels].")
+        raise _unfit(node, field, "it is not a picture of shape [batch, height, width, channels].")
     batch = image.detach() if image.ndim == IMAGE_AXES else image.detach()[None]
     shape = "x".join(str(length) for length in image.shape)
     if 0 in batch.shape:
@@ -179,9 +179,9 @@ def _batch(image: Any, *, node: str, field: str) -> torch.Tensor:
             hint = "If it is a mask, put MaskToImage between."
         elif batch.shape[1] in {1, 3, 4}:
             hint = "Its channels seem to come first; an IMAGE has them last."
-        raise _unfit(node, field, f"it has {batch.shape[3]} channels ({shape}); 1, 3 or 4 are taken.", hint)
+        raise _unfit(node, field, f"it has {batch.shape[3]} channels ({shape}); 1, 3 or 4 are accepted.", hint)
     if batch.shape[1] * batch.shape[2] > MOST_PIXELS or max(batch.shape[1:3]) > LONGEST_SIDE:
-        limits = f"{MOST_PIXELS} pixels, and {LONGEST_SIDE} a side, are taken"
+        limits = f"{MOST_PIXELS} pixels, and {LONGEST_SIDE} a side, are accepted"
         raise _unfit(node, field, f"it is too large ({shape}); at most {limits}.", "Put ImageScale between.")
     return batch
 
@@ -193,7 +193,7 @@ def _pixels(picture: torch.Tensor, *, node: str, field: str) -> NDArray[np.uint8
     elif picture.dtype.is_floating_point:
         values = _round(picture.to("cpu", torch.float32).numpy(), node=node, field=field)
     else:
-        raise _unfit(node, field, f"its values are {picture.dtype}, and floats from 0 to 1 are taken.")
+        raise _unfit(node, field, f"its values are {picture.dtype}, and floats from 0 to 1 are expected.")
     channels = values.shape[2]
     if channels == 1:
         return np.repeat(values, COLOURS, axis=2)
@@ -222,7 +222,7 @@ def _round(values: NDArray[np.float32], *, node: str, field: str) -> NDArray[np.
             np.clip(part, 0, 255, out=part)
         rounded[top : top + rows] = part
     if is_beyond and float(np.clip(values, 0, None).mean()) > 1:
-        rule = f"its values reach {values.max():.0f}, as if they were bytes; floats from 0 to 1 are taken."
+        rule = f"its values reach {values.max():.0f}, as if they were bytes; floats from 0 to 1 are expected."
         raise _unfit(node, field, rule, "Divide them by 255.")
     return rounded
 
@@ -233,7 +233,7 @@ def _not_numbers(values: NDArray[np.float32], node: str, field: str) -> InputErr
     return _unfit(
         node,
         field,
-        f"{len(wrong)} of its values are no numbers (NaN or infinite), the first in row {row}, column {column}.",
+        f"{len(wrong)} of its values are not numbers (NaN or infinite), the first in row {row}, column {column}.",
         "The node that made it has failed; look there (often a VAE in half precision).",
     )
 
@@ -249,17 +249,17 @@ def _sound(audio: Any, *, node: str, field: str) -> tuple[NDArray[np.int16], int
         return _unfit(node, field, rule, "Connect an ordinary AUDIO, such as LoadAudio gives.")
 
     if not isinstance(audio, Mapping) or not isinstance(audio.get("waveform"), torch.Tensor):
-        raise refuse("it is no sound.")
+        raise refuse("it is not audio.")
     waveform, rate = audio["waveform"].detach(), audio.get("sample_rate")
     if not isinstance(rate, int) or not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
-        raise refuse(f"its sample rate is {rate!r}; {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz are taken.")
+        raise refuse(f"its sample rate is {rate!r}; {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz are accepted.")
     if waveform.ndim != AUDIO_AXES or waveform.shape[0] != 1 or not 1 <= waveform.shape[1] <= CHANNELS_MOST:
-        raise refuse(f"it has the shape {tuple(waveform.shape)}; one sound [1, channels, samples] is taken.")
+        raise refuse(f"it has the shape {tuple(waveform.shape)}; one sound [1, channels, samples] is expected.")
     if not 0 < waveform.shape[2] <= AUDIO_SECONDS_MOST * rate:
-        raise refuse(f"it lasts {waveform.shape[2] / rate:.1f} s; at most {AUDIO_SECONDS_MOST} s are taken.")
+        raise refuse(f"it lasts {waveform.shape[2] / rate:.1f} s; at most {AUDIO_SECONDS_MOST} s are accepted.")
     values = waveform[0].to("cpu", torch.float32).numpy().T
     if not np.isfinite(values).all():
-        raise refuse("it holds values that are no numbers (NaN or infinite).")
+        raise refuse("it holds values that are not numbers (NaN or infinite).")
     return np.ascontiguousarray(np.rint(np.clip(values, -1, 1) * 32767).astype("<i2")), rate
 
 

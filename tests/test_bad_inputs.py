@@ -148,7 +148,7 @@ NO_PREFIXES = {
     "no part of a path is empty": [
         "..", "../kling", "video/../../kling", "video\\..\\kling", "./kling", "video//kling", "video/",
     ],
-    "begins or ends with a blank": ["video /kling", "video/kling.", "video/ kling"],
+    "begins or ends with a space": ["video /kling", "video/kling.", "video/ kling"],
     "contains no control characters": [
         "C:\\kling", "kling?", "kling*", "kl|ing", "<kling>", 'kling"', "kl\ning", "kl\x7fing",
     ],
@@ -174,7 +174,7 @@ ALONE = [
     *(row for kind, field in TEXTS for row in each(kind, field, [NUL], "NUL character")),
     *(row for kind, field in TEXTS for row in each(kind, field, [SURROGATE], "character 3 is half of a character")),
     *each("KlingPrompt", "positive_prompt", [""], "it is empty; a prompt has 2 to 2500 characters"),
-    *each("KlingPrompt", "positive_prompt", [" ", "\n\t  ", "\u3000\u3000"], "it is only blanks"),
+    *each("KlingPrompt", "positive_prompt", [" ", "\n\t  ", "\u3000\u3000"], "it is only spaces"),
     *each("KlingPrompt", "positive_prompt", ["x", "\u00e9", "\U0001f600"], "2 to 2500 characters, this one has 1"),
     *each("KlingPrompt", "positive_prompt", ["x" * 2501], "this one has 2501 (2501 in UTF-16)"),
     *each("KlingPrompt", "positive_prompt", ["@ada" + "<" * 200_000], "2 to 2500 characters, this one has 200004"),
@@ -184,7 +184,7 @@ ALONE = [
     *each("KlingPrompt", "positive_prompt", ["<<<element_1>>> walks"], "there is no such element"),
     *each("KlingPrompt", "positive_prompt", ["<<element_1>> walks", "<<<element1>>>"], "three brackets on each side"),
     *each("KlingPrompt", "positive_prompt", ["<<<element_4>>> walks"], "there is no such element"),
-    *each("KlingPrompt", "negative_prompt", [" ", "\n", "\u3000\u3000"], "it is only blanks"),
+    *each("KlingPrompt", "negative_prompt", [" ", "\n", "\u3000\u3000"], "it is only spaces"),
     *each("KlingPrompt", "negative_prompt", ["x", "\u00e9", "\U0001f600"], "this one has 1"),
     *each("KlingPrompt", "negative_prompt", ["x" * 2501, "\U0001f600" * 2501], "this one has 2501"),
     *each("KlingPrompt", "negative_prompt", ["no @ada", "no (@ada)"], "No element is connected"),
@@ -276,13 +276,13 @@ def test_what_a_node_starts_with_is_right_but_for_what_must_be_filled_in(kind):
 
 FIRST = {"first_frame": LINK}
 TOGETHER = [
-    ({"prompts": [{"shot_type": "intelligence", "shot_seconds": 5}]}, "prompt 1", "shot_type", "excludes shots"),
-    ({"prompts": [{"shot_type": "intelligence"}, {"shot_seconds": 3}]}, "prompt 1", "shot_type", "excludes shots"),
+    ({"prompts": [{"shot_type": "intelligence", "shot_seconds": 5}]}, "prompt 1", "shot_type", "excludes your own shots"),
+    ({"prompts": [{"shot_type": "intelligence"}, {"shot_seconds": 3}]}, "prompt 1", "shot_type", "excludes your own shots"),
     (
         {"prompts": [{"shot_seconds": 3}, {"shot_type": "intelligence", "shot_seconds": 3}]},
         "prompt 2",
         "shot_type",
-        "excludes shots",
+        "excludes your own shots",
     ),
     ({"prompts": [{}, {}]}, "prompt 2", "shot_seconds", "only the first prompt"),
     ({"prompts": [{"shot_seconds": 3}, {}]}, "prompt 2", "shot_seconds", "only the first prompt"),
@@ -376,7 +376,7 @@ TOGETHER = [
         "reference_video_source",
         "only one of the two",
     ),
-    ({"generate": MOTION, "prompts": [{"shot_seconds": 5}]}, "prompt 1", "shot_seconds", "excludes shots"),
+    ({"generate": MOTION, "prompts": [{"shot_seconds": 5}]}, "prompt 1", "shot_seconds", "excludes your own shots"),
     ({"generate": MOTION, "prompts": [{"shot_type": "intelligence"}]}, "prompt 1", "shot_type", "intelligence"),
     ({"generate": {"keep_original_sound": True}}, "generate", "keep_original_sound", "no original sound"),
     ({"generate": {"character_orientation": "image"}}, "generate", "character_orientation", "needs a reference video"),

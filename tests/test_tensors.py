@@ -96,7 +96,7 @@ def test_alpha_is_composited_on_black():
 def test_values_that_are_no_numbers_are_counted_and_placed(wrong):
     picture = image(1, 400, 300, 3)
     picture[0, 390, 17, 2] = picture[0, 391, 5, 0] = wrong
-    with pytest.raises(InputError, match=r"2 of its values are no numbers .* first in row 390, column 17"):
+    with pytest.raises(InputError, match=r"2 of its values are not numbers .* first in row 390, column 17"):
         tensors.one_picture(picture, **AT)
 
 
@@ -111,9 +111,9 @@ def test_values_that_are_no_numbers_are_counted_and_placed(wrong):
         (image(1, 8, 8, 5), "5 channels"),
         (image(1, 3, 8, 8), "channels seem to come first"),
         (image(1, 8, 8), "MaskToImage"),
-        (image(8, 8), "no picture of the form"),
-        (None, "no picture of the form"),
-        ("picture", "no picture of the form"),
+        (image(8, 8), "not a picture of shape"),
+        (None, "not a picture of shape"),
+        ("picture", "not a picture of shape"),
         (image(1, 8, 8, 3) * 255, "as if they were bytes.*Divide them by 255"),
         (torch.zeros(1, 8, 8, 3, dtype=torch.int64), "its values are torch.int64"),
         (torch.zeros(1, 1, 1, 3).expand(1, 9000, 9000, 3), "too large"),
@@ -133,7 +133,7 @@ def test_a_batch_gives_every_picture():
 
 
 def test_too_large_a_batch_is_refused():
-    with pytest.raises(InputError, match="batch of 4 pictures, and at most 3 are taken"):
+    with pytest.raises(InputError, match="batch of 4 pictures, and at most 3 are accepted"):
         tensors.pictures(image(4, 8, 8, 3), **AT, most=3)
 
 
@@ -185,16 +185,16 @@ def test_too_loud_a_sound_is_clipped_not_wrapped(tmp_path):
 @pytest.mark.parametrize(
     ("audio", "words"),
     [
-        (None, "no sound"),
-        ({}, "no sound"),
-        ({"waveform": [1.0], "sample_rate": 48_000}, "no sound"),
+        (None, "not audio"),
+        ({}, "not audio"),
+        ({"waveform": [1.0], "sample_rate": 48_000}, "not audio"),
         ({**sound(), "sample_rate": 0}, "sample rate is 0"),
         ({**sound(), "sample_rate": "fast"}, "sample rate is 'fast'"),
         (sound(samples=0), "lasts 0.0 s"),
         (sound(channels=9), "shape"),
         ({"waveform": torch.zeros(2, 1, 10), "sample_rate": 48_000}, "shape"),
         ({"waveform": torch.zeros(1, 10), "sample_rate": 48_000}, "shape"),
-        ({"waveform": torch.full((1, 1, 10), float("nan")), "sample_rate": 48_000}, "no numbers"),
+        ({"waveform": torch.full((1, 1, 10), float("nan")), "sample_rate": 48_000}, "not numbers"),
     ],
 )
 def test_what_is_no_sound_is_refused(tmp_path, audio, words):
@@ -365,7 +365,7 @@ def test_an_edited_file_is_named_by_what_was_saved(host, footage, tmp_path, monk
 
 @pytest.mark.parametrize("value", [None, "film.mp4", 5])
 def test_what_is_no_video_is_refused(host, tmp_path, value):
-    with pytest.raises(InputError, match="it is no video"):
+    with pytest.raises(InputError, match="it is not a video"):
         tensors.save_video(value, tmp_path, **AT_VIDEO)
 
 
@@ -385,6 +385,6 @@ def test_a_video_that_cannot_be_encoded_leaves_nothing(host, tmp_path):
 def test_a_frame_of_a_video_that_is_no_number_is_refused(host, tmp_path):
     frames = image(2, 32, 32, 3)
     frames[1, 0, 0, 0] = float("nan")
-    with pytest.raises(InputError, match="no numbers") as caught:
+    with pytest.raises(InputError, match="not numbers") as caught:
         tensors.save_video(VideoFromComponents(frames), tmp_path, **AT_VIDEO)
     assert caught.value.field == "reference_video"

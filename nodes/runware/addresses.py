@@ -34,7 +34,7 @@ def sources(value: Any, *, node: str, field: str, most: int) -> tuple[Source, ..
         raise InputError(
             node=node,
             field=field,
-            rule=f"these are {len(found)} sources, at most {most} are taken.",
+            rule=f"these are {len(found)} sources, at most {most} are accepted.",
             next_step="Delete some.",
         )
     return found
@@ -126,7 +126,7 @@ def _url_fault(text: str) -> str:
     if len(text) > URL_MAX:
         return f"a URL has at most {URL_MAX} characters, this one has {len(text)}"
     if _NEVER_IN_A_URL.search(text):
-        return "a URL contains no blank, no backslash and no control character"
+        return "a URL contains no spaces, backslashes or control characters"
     try:
         _ = urlsplit(text).port  # judged only when it is read
     except ValueError:

@@ -142,7 +142,7 @@ def _negative(shots: tuple[Shot, ...]) -> str:
             field="negative_prompt",
             rule=(
                 f"the negative prompts of a chain are sent as one, which has {len(joined)} characters here; "
-                f"at most {limits.PROMPT_MAX} are taken."
+                f"at most {limits.PROMPT_MAX} are accepted."
             ),
             next_step=f"Shorten them by {len(joined) - limits.PROMPT_MAX}.",
         )

@@ -54,10 +54,10 @@ def check_day(price: Decimal | None, spent: Decimal | None, budget: Decimal, nod
 
 
 def locked(record: Record) -> StorageError:
-    """Another run is reckoning the day's spending, and does not end."""
+    """Another run is adding up the day's spending, and does not end."""
     return StorageError(
-        "Another run has been reckoning the day's spending for minutes, and KLING_DAILY_BUDGET_USD cannot be kept.",
+        "Another run has been adding up the day's spending for minutes, so KLING_DAILY_BUDGET_USD cannot be checked.",
         billing=NOT_BILLED,
         task_uuid=record.task_uuid,
-        next_step="Run again; if it stays so, end the other ComfyUI that uses this folder.",
+        next_step="Run again; if that does not help, close the other ComfyUI that uses this folder.",
     )

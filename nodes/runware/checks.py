@@ -110,7 +110,7 @@ def prompt_text(value: Any, *, node: str, field: str) -> str:
     least, most = limits.PROMPT_MIN, limits.PROMPT_MAX
     rule = f"a prompt has {least} to {most} characters"
     if not prompt.strip():
-        what = "only blanks" if prompt else "empty"
+        what = "only spaces" if prompt else "empty"
         raise InputError(node=node, field=field, rule=f"it is {what}; {rule}.", next_step="Describe the film.")
     if least <= len(prompt) <= most:
         return prompt

@@ -84,7 +84,7 @@ def check_address(url: str, loopback_host: str = "") -> None:
     if clean and loopback_host and is_loopback(host) and parts.scheme in {"http", "https"}:
         return
     if ours and not clean:
-        raise DownloadError("The film's address holds what no address may hold; it was not opened.")
+        raise DownloadError("The film's address contains characters that no address may contain; it was not opened.")
     raise DownloadError(
         f"The film's address leads to {re.sub(r'[^a-zA-Z0-9.:-]', '', host)[:80] or 'no host'}, which is not the "
         "service's; it was not opened.",
@@ -285,7 +285,7 @@ async def _save_inline(url: str, target: Path, *, disk: Disk, container: str) ->
 def _unwritable(error: OSError) -> StorageError:
     return StorageError(
         f"The film cannot be written ({error.strerror or type(error).__name__}).",
-        next_step="Free space or mend the folder's rights, then run again.",
+        next_step="Free space or fix the folder's permissions, then run again.",
     )
 
 

@@ -112,7 +112,7 @@ def prompt(*, previous: Prompt | None = None, node: str = "KlingPrompt", **widge
             node=node,
             field="shot_type",
             value=shot.shot_type,
-            rule="the model then cuts the shots by itself, which excludes shots of one's own.",
+            rule="the model then cuts the shots by itself, which excludes your own shots.",
             next_step="Set shot_type to single, or use one KlingPrompt with shot_seconds 0.",
         )
     if previous is not None:
@@ -139,7 +139,7 @@ def _check_link(shot: Shot, previous: Prompt) -> None:
             node=head.node,
             field="shot_type",
             value=head.shot_type,
-            rule="the model then cuts the shots by itself, which excludes shots of one's own.",
+            rule="the model then cuts the shots by itself, which excludes your own shots.",
             next_step=f"Set shot_type to single, or disconnect previous of {shot.node}.",
         )
     if shot.seconds == 0:
@@ -206,7 +206,7 @@ def one_of(name: str, given: Any, source: Any, *, node: str, source_name: str = 
         raise InputError(
             node=node,
             field=source_name or f"{name}_source",
-            rule=f"{name} is connected as well; only one of the two is taken.",
+            rule=f"{name} is connected as well; only one of the two is used.",
             next_step="Empty this field, or disconnect the other.",
         )
     return given or source

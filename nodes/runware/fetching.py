@@ -217,7 +217,7 @@ async def _fetch_patiently(purchase: Purchase, film: Film) -> bool:
         raise tell.not_saved(
             purchase.record,
             f"The film's host refuses its file ({last}), though the service still names it.",
-            "Look whether a firewall or a proxy is in the way, then run again: fetching is free.",
+            "Check whether a firewall or a proxy is in the way, then run again: fetching is free.",
         )
     if gone and asked:
         return await adopted(purchase, film)

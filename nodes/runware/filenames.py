@@ -39,7 +39,7 @@ def filename_prefix(value: Any, *, node: str, field: str) -> str:
 
 def _prefix_fault(prefix: str) -> str:  # noqa: PLR0911  one return for each rule
     if len(prefix) > FILENAME_PREFIX_MAX:
-        return f"it has {len(prefix)} characters, at most {FILENAME_PREFIX_MAX} are taken"
+        return f"it has {len(prefix)} characters, at most {FILENAME_PREFIX_MAX} are accepted"
     prefix = expand_dates(prefix, _LONGEST_DATE)
     if not prefix:
         return "the film needs a name"
@@ -51,12 +51,12 @@ def _prefix_fault(prefix: str) -> str:  # noqa: PLR0911  one return for each rul
         if part in ("", ".", ".."):
             return "no part of a path is empty, . or ..; it must stay below the output folder"
         if part != part.strip() or part.endswith("."):
-            return "no part of a path begins or ends with a blank or ends with a dot"
+            return "no part of a path begins or ends with a space, or ends with a dot"
         if _DEVICES.fullmatch(part):
             return f"{part} is the name of a device on Windows"
         size = len(part.encode())
         if size > FILENAME_BYTES_MAX:
-            return f"a part of it has {size} bytes in UTF-8, at most {FILENAME_BYTES_MAX} are taken"
+            return f"a part of it has {size} bytes in UTF-8, at most {FILENAME_BYTES_MAX} are accepted"
     return ""
 
 
@@ -108,5 +108,5 @@ def check_output(prefix: str, root: Path, *, node: str, field: str) -> None:
             field=field,
             value=prefix,
             rule=f"{fault}.",
-            next_step="Use another name below the output folder, or mend the folder.",
+            next_step="Use another name below the output folder, or fix the folder.",
         )

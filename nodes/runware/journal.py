@@ -393,6 +393,6 @@ def unwritable(error: OSError, task_uuid: str | None = None) -> StorageError:
         f"The purchase cannot be recorded in ComfyUI's user/__kling folder ({error.strerror or type(error).__name__}).",
         billing="Nothing more is sent while it cannot be recorded.",
         task_uuid=task_uuid,
-        next_step="Free space or mend the folder's rights, then run again: what was bought before is collected, not "
-        "bought anew.",
+        next_step="Free space or fix the folder's permissions, then run again: what was bought before is collected, "
+        "not bought anew.",
     )

@@ -147,7 +147,7 @@ def _counts_differ(facts: Facts) -> bool:
 
 ROWS = (
     Row(5, "block", "KlingPrompt", "shot_type", lambda f: bool(f.shots) and f.intelligence,
-        "with shot_type intelligence the model cuts the shots by itself, which excludes shots of one's own.",
+        "with shot_type intelligence the model cuts the shots by itself, which excludes your own shots.",
         "Set shot_type to single, or shot_seconds to 0 in a single KlingPrompt."),
     Row(6, "warn", "KlingPrompt", "positive_prompt",
         lambda f: bool(f.shots) and f.request.positive_prompt not in (None, f.shots[0]),
@@ -195,7 +195,7 @@ ROWS = (
         "motion control (a reference video) excludes generated sound.",
         "Turn off sound; keep_original_sound keeps that of the reference video."),
     Row(27, "block", "KlingPrompt", "shot_seconds", lambda f: f.clips > 0 and bool(f.shots),
-        "motion control (a reference video) excludes shots of one's own.",
+        "motion control (a reference video) excludes your own shots.",
         "Use a single KlingPrompt with shot_seconds 0."),
     Row(27, "block", "KlingPrompt", "shot_type", lambda f: f.clips > 0 and f.intelligence,
         "motion control (a reference video) excludes shot_type intelligence.",
@@ -224,7 +224,7 @@ ROWS = (
         "documented.",
         f"Set duration to {DURATION_DEFAULT}, which is not sent then."),
     Row(34, "block", "KlingGenerate", "reference_video", lambda f: f.clips > 1,
-        "there is more than one reference video, and exactly one is taken.",
+        "there is more than one reference video, and exactly one is used.",
         "Keep one."),
     Row(34, "warn", "KlingGenerate", "reference_image", lambda f: f.clips > 0 and f.images > 1,
         "there is more than one reference image; motion control may use only the first.",

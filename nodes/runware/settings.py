@@ -108,11 +108,11 @@ def _checked_key(text: str, source: str) -> str:
     elif key.lower().startswith("bearer"):
         wrong = "begins with the word Bearer; only the key itself belongs there"
     elif key[0] in "'\"" or key[-1] in "'\"":
-        wrong = "stands in quotation marks; leave them out"
+        wrong = "is in quotation marks; leave them out"
     elif len(key) > KEY_CHARACTERS_MOST:
         wrong = f"is longer than {KEY_CHARACTERS_MOST} characters"
     elif not re.fullmatch(r"[\x21-\x7e]+", key):
-        wrong = "holds blanks, line breaks or characters that no key has"
+        wrong = "contains spaces, line breaks or characters that no key has"
     if wrong:
         raise MissingKeyError(f"The API key in {source} {wrong}.", billing=NOTHING_SENT, next_step=KEY_WAYS)
     return key

@@ -33,7 +33,7 @@ def expand(text: str, ids: Sequence[str], *, node: str, field: str) -> str:
                 field=field,
                 value=tag[0],
                 rule=f"no connected element has this id. {_connected(ids)}",
-                next_step="Correct the tag, or connect a KlingElement of this id; a blank after @ makes it plain text.",
+                next_step="Correct the tag, or connect a KlingElement of this id; a space after @ makes it plain text.",
             )
         return f"<<<element_{ids.index(tag[1]) + 1}>>>"
 

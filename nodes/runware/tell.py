@@ -75,8 +75,8 @@ def unreadable(record: Record, name: str, error: OSError) -> KlingError:
         f"The film user/__kling/films/{name} cannot be read ({error.strerror or type(error).__name__}).",
         billing=billed(record),
         task_uuid=record.task_uuid,
-        next_step="Look whether the disk is there and the file is free, then run again. If it stays so, remove the "
-        "file: it is fetched again for free, as long as the service has it.",
+        next_step="Check that its disk is there and that no other program holds the file, then run again. If that does "
+        "not help, remove the file: it is fetched again for free, as long as the service has it.",
     )
 
 
@@ -234,7 +234,7 @@ def ended(record: Record) -> KlingError:
             f"The render failed at the service: {words}.",
             billing=f"Billed {usd(record.billed)}." if record.billed else "No cost was reported for it.",
             task_uuid=record.task_uuid,
-            next_step="Running again tries anew and is paid anew; change the prompt or picture first if they were "
+            next_step="Running again is a new attempt, paid for anew; change the prompt or picture first if they were "
             "refused.",
         )
     made = bool(record.films)
@@ -244,5 +244,5 @@ def ended(record: Record) -> KlingError:
         else f"The service no longer knows this purchase{': ' + words if record.failures else ''}.",
         billing=billed(record) if made else "Whether it was billed can be seen at my.runware.ai.",
         task_uuid=record.task_uuid,
-        next_step="Only a new take (take + 1) can make it again; it is paid again.",
+        next_step="Only a new take (take + 1) can make it again; you pay for it again.",
     )

@@ -57,7 +57,7 @@ def test_a_task_that_is_none_is_refused_in_a_sentence(comfy, service, key):
 
 def test_a_task_uuid_beside_a_task_is_refused_before_anything_is_bought(comfy, service, key, take):
     graph, film = text_to_video(comfy.object_info, take=take)
-    with pytest.raises(PromptRefused, match="only one of the two is taken"):
+    with pytest.raises(PromptRefused, match="only one of the two is used"):
         comfy.run(graph.change(film.fetch, task_uuid="236ba4b9-e789-4ff4-8fa9-7ca57ab56210"))
     assert service.requests == []
 

@@ -52,9 +52,9 @@ def test_a_uuid_is_one_source_in_either_case():
         ("https://ada:secret@example.com/a.png", "a user name or a password"),
         ("https://example.com:99999/a.png", "not a well-formed URL"),
         ("https://[::1/a.png", "not a well-formed URL"),
-        ("https://example.com/a b.png", "a URL contains no blank, no backslash and no control"),
-        ("https://example.com\\a.png", "a URL contains no blank, no backslash and no control"),
-        ("https://example.com/\x01a.png", "a URL contains no blank, no backslash and no control"),
+        ("https://example.com/a b.png", "a URL contains no spaces, backslashes or control"),
+        ("https://example.com\\a.png", "a URL contains no spaces, backslashes or control"),
+        ("https://example.com/\x01a.png", "a URL contains no spaces, backslashes or control"),
         ("https://example.com/\x00a.png", "a NUL character"),
         ("https://example.com/\ud800.png", "half of a character"),
         ("https://example.com/" + "a" * 2048, "a URL has at most 2048 characters, this one has 2068"),
@@ -91,7 +91,7 @@ def test_sources_stand_on_lines_or_between_commas(text, expected):
 
 
 def test_too_many_sources_are_counted():
-    with pytest.raises(InputError, match="these are 3 sources, at most 2 are taken"):
+    with pytest.raises(InputError, match="these are 3 sources, at most 2 are accepted"):
         sources("\n".join([UUID] * 3), **AT, most=2)
 
 

@@ -303,7 +303,7 @@ def test_a_film_whose_host_is_refused_by_a_firewall_is_not_called_gone():
     refused = here.buy()
     assert refused.end == "DownloadError"
     assert "refuses its file (HTTP 403), though the service still names it" in str(refused.error)
-    assert "Look whether a firewall" in str(refused.error)
+    assert "Check whether a firewall" in str(refused.error)
     here.simulator.faults = Faults.script([])
     assert given(here.buy()) == 1
     assert here.billed == 1
