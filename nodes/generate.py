@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import beside, fanout, graph, host, pictures
+from . import fanout, graph, host
 from .compat import known
 from .labels import label
 from .runware import limits
@@ -19,15 +16,9 @@ from .sockets import KlingElements, KlingFrameImages, KlingPrompt, KlingTask
 
 if TYPE_CHECKING:
     from .runware import draft
-    from .runware.order import Order
-    from .runware.record import Record
-    from .runware.request import VideoInference
-    from .runware.wire import Account
 
 NODE = "KlingGenerate"
 DEFAULTS = {name: widget.default for name, widget in WIDGETS[NODE].items()}
-
-logger = logging.getLogger("kling")
 
 
 class KlingGenerate(io.ComfyNode):
@@ -98,139 +89,16 @@ class KlingGenerate(io.ComfyNode):
 
         Spends the price that the node shows, once for this request and take. Raises KlingError.
         """
+        from . import buying
         from .runware import draft
 
         node_id = cls.hidden.unique_id
+        connected = buying.Connected(prompt, frame_images, elements, reference_image, reference_video)
         async with fanout.item() as item:
             settings = draft.settings(node=label(NODE, node_id), **widgets)
             graph.check(cls.hidden.prompt or {}, host.wanted_outputs(), collects=node_id)
-            sockets = frame_images, elements, reference_image, reference_video
-            return await _make(settings, prompt, sockets, item, node_id)
-
-
-async def _make(
-    settings: draft.Settings,
-    prompt: draft.Prompt,
-    sockets: tuple[Any, Any, Any, Any],
-    item: fanout.Item,
-    node_id: str | None,
-) -> io.NodeOutput:
-    """Turn what is connected into an order, refuse what must not be sent, then buy or find it."""
-    from . import purchase
-    from .runware import assemble
-    from .runware.price import price
-    from .runware.wire import WIRE
-
-    frame_images, elements, reference_image, reference_video = sockets
-    node = settings.node
-    image, lines = await _picture(reference_image, node)
-    clip = await _clip(reference_video, node)
-    request = assemble.assemble(prompt, settings, frame_images, elements, image, clip)
-    planned = price(request, settings.profile, assemble.reference_seconds(request))
-    where = await purchase.account(rehearsal=settings.mode == "rehearse")
-    order = _order(request, settings, planned, where.key)
-    cost = ""
-    if where.rehearsal or await beside.run(WIRE.was_sent, where, order):
-        item.buys_nothing()
-    else:
-        bid = fanout.Bid(planned, order.most)
-        cost = _costs(await item.agree(order.intent, bid, partial(_judge, where=where, node=node)))
-    lines += assemble.warnings(request) + _notes(prompt, settings)
-    pictures.tell(lines, node=node, node_id=node_id)
-    ticket = WIRE.buy(where, order)
-    show = partial(item.show, node_id)
-    record = await purchase.attend(ticket, node_id=node_id, minutes=settings.timeout_minutes, cost=cost, show=show)
-    item.bought(record.task_uuid)
-    show("\n".join([_summary(record, where.rehearsal), *lines]))
-    task = purchase.Task(record.task_uuid, where.rehearsal)
-    return io.NodeOutput(task, record.task_uuid, 0.0 if where.rehearsal else _cost(record))
-
-
-async def _judge(bids: list[fanout.Bid], *, where: Account, node: str) -> None:
-    """Hold all that the node is about to buy against the user's limits. Raises BudgetError."""
-    from .runware import budget
-    from .runware.wire import WIRE
-
-    total, daily = fanout.price_of(bids), where.settings.daily_budget
-    limits_set = [bid.most for bid in bids if bid.most is not None]
-    budget.check_cost(total, min(limits_set, default=None), node, purchases=len(bids))
-    fanout.check(bids, where.settings.max_fanout, node)
-    if len(bids) > 1 and daily is not None:  # one alone is judged when it is sent: it may be there already
-        budget.check_day(total, await beside.run(WIRE.spent_today, where), daily, node)
-
-
-def _costs(bids: list[fanout.Bid]) -> str:
-    from .runware.price import usd
-
-    total = fanout.price_of(bids)
-    if total is None:
-        return "; the cost is known when the film is there"
-    return f"; costs {usd(total)}" + (f" in all, {len(bids)} purchases" if len(bids) > 1 else "")
-
-
-def _order(request: VideoInference, settings: draft.Settings, planned: Decimal | None, key: str) -> Order:
-    from .runware.identity import canonical
-    from .runware.order import Order
-    from .runware.request import body, clips, public
-
-    return Order(
-        canonical=canonical(request),
-        take=settings.take,
-        key=key,
-        node=settings.node,
-        price=planned,
-        most=None if settings.mode == "rehearse" else Decimal(str(settings.max_cost)) or None,
-        number_results=request.number_results,
-        seconds=None if request.motion_control else request.duration,
-        model=request.model,
-        container=request.output_format.lower(),
-        public=public(request),
-        clips=clips(request),
-        body=partial(body, request),
-    )
-
-
-async def _picture(image: Any, node: str) -> tuple[Any, list[str]]:
-    if image is None:
-        return None, []
-    return await pictures.encode(image, node=node, field="reference_image")
-
-
-async def _clip(video: Any, node: str) -> Any:
-    if video is None:
-        return None
-    from . import tensors
-
-    return await beside.run(tensors.save_video, video, host.temp_folder(), node=node, field="reference_video")
-
-
-def _notes(prompt: draft.Prompt, settings: draft.Settings) -> list[str]:
-    """What the node does that the user may not expect."""
-    if prompt.seconds and prompt.seconds != settings.duration:
-        return [f"duration: the shots set the film's length, {prompt.seconds} s; {settings.duration} s is not used."]
-    return []
-
-
-def _cost(record: Record) -> float:
-    return float(record.cost or 0)
-
-
-def _summary(record: Record, rehearsal: bool) -> str:  # noqa: FBT001
-    from .runware.price import usd
-
-    films, ordered = len(record.films), record.number_results
-    count = f"{films} of {ordered} films" if films < ordered else f"{films} film{'s' if films > 1 else ''}"
-    if rehearsal:
-        would = f"; the purchase would cost {usd(Decimal(record.price))}" if record.price else ""
-        return f"rehearsal, {count}, $0.00{would}"
-    told = f"; failed: {'; '.join(_reasons(record))}" if record.failures else ""
-    cost = "cost unknown" if record.cost is None else usd(record.cost)
-    return f"{count}, {cost}{told}. Task UUID: {record.task_uuid}"
-
-
-def _reasons(record: Record) -> list[str]:
-    """Say why results failed, each reason once."""
-    return list(dict.fromkeys((each.get("message") or each.get("code", "")).rstrip(".") for each in record.failures))
+            task, cost = await buying.buy(connected, settings, item, node_id)
+        return io.NodeOutput(task, task.task_uuid, cost)
 
 
 def _sockets() -> list[Any]:

@@ -276,8 +276,18 @@ def test_what_a_node_starts_with_is_right_but_for_what_must_be_filled_in(kind):
 
 FIRST = {"first_frame": LINK}
 TOGETHER = [
-    ({"prompts": [{"shot_type": "intelligence", "shot_seconds": 5}]}, "prompt 1", "shot_type", "excludes your own shots"),
-    ({"prompts": [{"shot_type": "intelligence"}, {"shot_seconds": 3}]}, "prompt 1", "shot_type", "excludes your own shots"),
+    (
+        {"prompts": [{"shot_type": "intelligence", "shot_seconds": 5}]},
+        "prompt 1",
+        "shot_type",
+        "excludes your own shots",
+    ),
+    (
+        {"prompts": [{"shot_type": "intelligence"}, {"shot_seconds": 3}]},
+        "prompt 1",
+        "shot_type",
+        "excludes your own shots",
+    ),
     (
         {"prompts": [{"shot_seconds": 3}, {"shot_type": "intelligence", "shot_seconds": 3}]},
         "prompt 2",
