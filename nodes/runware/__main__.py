@@ -24,14 +24,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import settings
+from . import prune, settings
 from .errors import KlingError, MissingKeyError, StorageError
-from .files import sha256_of, write_whole
-from .journal import UUID_PATTERN, Journal, lock_place
+from .files import write_whole
+from .journal import UUID_PATTERN, Journal
 from .kept import are_here
 from .ledger import Ledger
 from .price import usd
-from .record import NEVER_BILLED, Record, State
+from .record import Record
 from .wire import WIRE, Account
 
 if TYPE_CHECKING:
@@ -245,11 +245,12 @@ def _prune(given: argparse.Namespace, journal: Journal) -> None:
         with contextlib.suppress(OSError):  # a folder that cannot be listed: what is left half written stays
             journal.tidy()
     gone = [
-        _remove(journal, record.task_uuid, before) if given.really else _removable(journal, record) for record in old
+        prune.remove(journal, record.task_uuid, before) if given.really else prune.removable(journal, record)
+        for record in old
     ]
-    kept = [size for sizes, _ in gone for size in sizes]
+    kept = [size for each in gone for size in each.films]
     verb = "Removed" if given.really else "Would remove"
-    films, records = _counted(len(kept), "kept film"), _counted(sum(unpaid for _, unpaid in gone), "record")
+    films, records = _counted(len(kept), "kept film"), _counted(sum(each.record for each in gone), "record")
     _say(f"{verb} {films} ({sum(kept) / 2**20:.1f} MiB) and {records} of what was never billed, older than "
          f"{given.older_than:g} days.")  # fmt: skip
     _say("Films that lie nowhere else stay, and so does what KlingFetchVideo wrote to the output folder.")
@@ -257,78 +258,6 @@ def _prune(given: argparse.Namespace, journal: Journal) -> None:
     _say("afterwards only a new take, newly paid, makes another.")
     if not given.really:
         _say("Nothing was removed. To do it: add --really.")
-
-
-def _is_newest(journal: Journal, record: Record) -> bool:
-    """Whether no later attempt stands on this one: without its record, the later one could be taken for unmade."""
-    return bool(record.intent) and journal.of_intent(record.intent) == record.task_uuid
-
-
-def _removable(journal: Journal, record: Record) -> tuple[list[int], bool]:
-    """Tell what of a purchase can go: the sizes of kept films, in bytes, and whether its record."""
-    sizes = [path.stat().st_size for path in _films(journal, record)]
-    return sizes, record.state in NEVER_BILLED and _is_newest(journal, record)
-
-
-def _films(journal: Journal, record: Record) -> list[Path]:
-    """List the kept films of a finished purchase that also lie in the output folder; an only copy is never removed."""
-    if record.state is not State.COMMITTED:
-        return []
-    films = [(film, journal.films / Path(film.file).name) for film in record.films if film.file]
-    return [
-        path
-        for film, path in films
-        if any(
-            _is_there(each, path) for each in record.deliveries.values() if each.get("video_uuid") == film.video_uuid
-        )
-    ]
-
-
-def _is_there(entry: dict[str, Any], kept: Path) -> bool:
-    """Whether a film that KlingFetchVideo wrote still lies where it was written, byte for byte, beside the kept one.
-
-    A length alone tells nothing: a sync tool's placeholder has it, and so has what a power cut left. A link to the kept
-    film is no second one.
-    """
-    path = Path(str(entry.get("path")))
-    try:
-        return not path.samefile(kept) and sha256_of(path) == entry.get("sha256")
-    except OSError:  # neither of them counts when it cannot be read
-        return False
-
-
-def _remove(journal: Journal, task_uuid: str, before: float) -> tuple[list[int], bool]:
-    """Remove what can go of a purchase, unless a ComfyUI is at it, or has been since it was listed.
-
-    Gives what was removed, as `_removable` does.
-    """
-    taken: list[int] = []
-
-    def lock(name: str) -> bool:
-        if journal.lock(lock_place(name)):
-            taken.append(lock_place(name))
-            return True
-        return False
-
-    sizes: list[int] = []
-    try:
-        if not lock(task_uuid):
-            return [], False
-        record = journal.get(task_uuid)
-        if record is None or record.updated_at >= before or (record.intent and not lock(record.intent)):
-            return [], False
-        for path in _films(journal, record):
-            with contextlib.suppress(OSError):  # a player has it open: it stays
-                size = path.stat().st_size
-                journal.disk.remove(path)
-                sizes.append(size)
-        if record.state not in NEVER_BILLED or not _is_newest(journal, record):
-            return sizes, False
-        journal.erase(record)
-        return sizes, not journal.path(task_uuid).exists()
-    finally:
-        for place in taken:
-            journal.unlock(place)
 
 
 def _counted(number: int, what: str) -> str:
