@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import attempts, sending, tell
+from . import attempts, sending, tell, uploads
 from .client import longest_way
 from .deadline import Late, within
 from .errors import NotSent
@@ -51,7 +51,7 @@ async def resolve(purchase: Purchase) -> None:
 
 async def _send_again(purchase: Purchase) -> None:
     """Send once more after the settle window: no earlier copy exists, so this is a first send again."""
-    await sending.spool(purchase, await sending.upload(purchase))
+    await sending.spool(purchase, await uploads.bring(purchase))
     if not await sending.exists(purchase):
         purchase.record.maybe_sent = False
         await sending.send(purchase)

@@ -7,7 +7,7 @@ State folder (0700, files 0600):
     tasks/<task_uuid>.urls    where the results are, kept while a film is still to be fetched
     intents/<sha256>          the task UUID of an intent's newest attempt
     films/<video_uuid>.<ext>  the films as the service delivered them
-    media/<sha256>.json       what was uploaded, by content; with which key, and for which purchase last
+    media/<sha256>.json       what was uploaded, by content; with which key, and for which purchase last (`uploads`)
     usual.json                how long renders took, for the estimate
     ledger.json               what the sums need of records that were read before, from a thousand on
 """
@@ -22,13 +22,13 @@ import re
 import time
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from .errors import StorageError
 from .files import Disk, write_whole
-from .record import FILMLESS, Record, State
+from .record import Record, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("kling")
 
 UUID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-UPLOAD_KEPT_SECONDS = 25 * 86_400
-"""The service deletes an uploaded file 30 days after its last use."""
 CLOCKS_MAY_DIFFER = timedelta(days=2)
 """By so much this machine's clock, its file server's or a file's time may have been wrong for the day's sum to hold."""
 DURATIONS_KEPT = 64
@@ -300,43 +298,6 @@ class Journal:
     def unlock(self, place: int) -> None:
         """Give one of the folder's locks back."""
         self.disk.unlock(self.tasks / ".lock", place)
-
-    def uploaded(self, sha256: str, key_fingerprint: str) -> str | None:
-        """Give the mediaUUID of a file uploaded lately with the same key, by its content's hash.
-
-        None where the last purchase with it ended without a film, too: the service may have lost the file. One
-        remembered by an earlier version does not say whose it is, and counts.
-        """
-        try:
-            known = json.loads(self.disk.read(self.media / f"{sha256}.json"))
-            fresh = 0 <= self.clock() - known["uploaded_at"] < UPLOAD_KEPT_SECONDS
-            is_ours = known.get("key_fingerprint", key_fingerprint) == key_fingerprint
-            user = self.get(known["used_by"]) if "used_by" in known else None
-            doubtful = user is not None and user.state in FILMLESS and not (user.films or user.gone)
-            return str(known["media_uuid"]) if fresh and is_ours and not doubtful else None
-        except (OSError, ValueError, KeyError, TypeError, StorageError):
-            return None
-
-    def remember_upload(self, sha256: str, media_uuid: str, key_fingerprint: str) -> None:
-        """Remember an upload; that it cannot be remembered costs only another upload."""
-        known = {"media_uuid": media_uuid, "uploaded_at": self.clock(), "key_fingerprint": key_fingerprint}
-        self._put_upload(sha256, known)
-
-    def note_use(self, sha256: str, task_uuid: str) -> None:
-        """Write down which purchase names an upload, for how it ends says whether the file is still there."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            known = json.loads(self.disk.read(self.media / f"{sha256}.json"))
-            if known.get("used_by") != task_uuid:
-                self._put_upload(sha256, {**known, "used_by": task_uuid})
-
-    def _put_upload(self, sha256: str, known: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):
-            write_whole(self.disk, self.media / f"{sha256}.json", [json.dumps(known).encode()])
-
-    def forget_upload(self, sha256: str) -> None:
-        """Upload a file anew next time: the service may no longer have it."""
-        with contextlib.suppress(OSError):
-            self.disk.remove(self.media / f"{sha256}.json")
 
     def durations(self, kind: str) -> list[float]:
         """Give how many seconds the last renders of a kind took, oldest first."""

@@ -9,10 +9,10 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import attempts, budget, tell
+from . import attempts, budget, tell, uploads
 from .client import Uncertain, longest_way
 from .deadline import Late, within
-from .errors import NOT_BILLED, KlingError, NotSent, RateLimitError, ServerError, StorageError
+from .errors import KlingError, NotSent
 from .files import write_whole
 from .journal import BUDGET_LOCK_PLACE, unwritable
 from .record import State
@@ -21,7 +21,6 @@ from .verdict import judge_submission
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-    from .media import Clip
     from .response import Failure
     from .task import Purchase
 
@@ -49,7 +48,7 @@ async def buy(purchase: Purchase) -> None:
     if await exists(purchase):
         return
     await attempts.check_afar(purchase, afar)
-    await spool(purchase, await upload(purchase))
+    await spool(purchase, await uploads.bring(purchase))
     await _send_first(purchase)
 
 
@@ -89,48 +88,17 @@ async def _is_shown(purchase: Purchase, ask: attempts.Ask) -> bool:
     return sighting.proves or sighting.conflict
 
 
-async def upload(purchase: Purchase) -> dict[str, str]:
-    """Bring each local film or sound into mediaStorage, once for its content and key, while it serves."""
-    order, journal = purchase.wanted, purchase.journal
-    uploads: dict[str, str] = {}
-    for clip in order.clips:
-        key_fingerprint = purchase.client.fingerprint(clip.sha256)
-        media_uuid = journal.uploaded(clip.sha256, key_fingerprint)
-        if media_uuid is None:
-            purchase.status.words = f"uploading a reference {clip.kind}"
-            media_uuid = await _uploaded(purchase, clip)
-            journal.remember_upload(clip.sha256, media_uuid, key_fingerprint)
-        journal.note_use(clip.sha256, purchase.record.task_uuid)
-        uploads[clip.identity] = media_uuid
-    return uploads
+async def spool(purchase: Purchase, media_uuids: Mapping[str, str]) -> None:
+    """Write the exact bytes to send beside the record: a re-send must carry the same ones.
 
-
-async def _uploaded(purchase: Purchase, clip: Clip) -> str:
-    """Upload one file; repeating it is harmless, so faults of the network get three tries."""
-    for wait in (1.0, 3.0, None):
-        try:
-            return await purchase.client.upload(purchase.journal.disk, clip.path)
-        except (NotSent, ServerError, RateLimitError):
-            if wait is None:
-                raise
-            await asyncio.sleep(wait)
-        except OSError:
-            raise StorageError(
-                f"The reference {clip.kind} is no longer in ComfyUI's temp folder.",
-                billing=NOT_BILLED,
-                next_step="Run the graph again with a change before this node, or restart ComfyUI.",
-            ) from None
-    raise AssertionError
-
-
-async def spool(purchase: Purchase, uploads: Mapping[str, str]) -> None:
-    """Write the exact bytes to send beside the record: a re-send must carry the same ones."""
+    `media_uuids` is what `uploads.bring` gives.
+    """
     order = purchase.wanted
     digest, size = hashlib.sha256(), 0
 
     def chunks() -> Iterator[bytes]:
         nonlocal size
-        for chunk in order.body(purchase.record.task_uuid, uploads):
+        for chunk in order.body(purchase.record.task_uuid, media_uuids):
             digest.update(chunk)
             size += len(chunk)
             yield chunk
@@ -348,7 +316,7 @@ def _refused(purchase: Purchase, failure: Failure, status: int, *, earlier: bool
         return
     if failure.category not in WITHOUT_A_LOOK:
         for clip in purchase.wanted.clips:
-            purchase.journal.forget_upload(clip.sha256)
+            uploads.forget(purchase.journal, clip.sha256)
     purchase.record.failures = [{"code": failure.code, "message": failure.message[:MESSAGE_KEPT]}]
     purchase.record.maybe_sent = False
     purchase.record.move(State.REJECTED)

@@ -313,52 +313,6 @@ def test_records_are_listed_last_changed_first(journal):
     assert [record.task_uuid for record in journal.newest(1)] == [UUIDS[3]]
 
 
-def test_an_upload_is_remembered_for_less_long_than_the_service_keeps_it(tmp_path):
-    now = [NOON]
-    journal = Journal(tmp_path, clock=lambda: now[0])
-    journal.open()
-    assert journal.uploaded("ab" * 32, "ours") is None
-    journal.remember_upload("ab" * 32, UUID, "ours")
-    assert journal.uploaded("ab" * 32, "ours") == UUID
-    now[0] += 24 * 86_400
-    journal.note_use("ab" * 32, UUIDS[1])
-    assert journal.uploaded("ab" * 32, "ours") == UUID
-    now[0] += 2 * 86_400
-    assert journal.uploaded("ab" * 32, "ours") is None
-    (journal.media / f"{'cd' * 32}.json").write_text("[]")
-    journal.note_use("cd" * 32, UUIDS[1])
-    assert journal.uploaded("cd" * 32, "ours") is None
-    journal.remember_upload("ef" * 32, UUID, "ours")
-    journal.forget_upload("ef" * 32)
-    assert journal.uploaded("ef" * 32, "ours") is None
-    journal.note_use("ef" * 32, UUIDS[1])
-    assert journal.uploaded("ef" * 32, "ours") is None
-
-
-def test_an_upload_counts_for_its_key_alone_where_that_is_known(journal):
-    journal.remember_upload("ab" * 32, UUID, "ours")
-    assert journal.uploaded("ab" * 32, "another") is None
-    path = journal.media / f"{'cd' * 32}.json"
-    path.write_text(json.dumps({"media_uuid": UUID, "uploaded_at": NOON}))  # as 1.0.0 wrote it
-    journal.note_use("cd" * 32, UUIDS[1])
-    assert journal.uploaded("cd" * 32, "ours") == journal.uploaded("cd" * 32, "another") == UUID
-
-
-@pytest.mark.parametrize(
-    ("state", "costs", "trusted"),
-    [(State.FAILED, (), False), (State.EXPIRED, (), False), (State.EXPIRED, (0.42,), True), (State.HELD, (), True),
-     (State.REJECTED, (), True), (State.COMMITTED, (0.42,), True), (None, (), True)],
-)  # fmt: skip
-def test_an_upload_is_not_trusted_when_the_last_purchase_with_it_ended_without_a_film(journal, state, costs, trusted):
-    journal.remember_upload("ab" * 32, UUIDS[1], "ours")
-    journal.note_use("ab" * 32, UUID)
-    if state:
-        journal.put(bought(0, state=state, costs=costs))
-    assert journal.uploaded("ab" * 32, "ours") == (UUIDS[1] if trusted else None)
-    journal.note_use("ab" * 32, UUIDS[2])
-    assert journal.uploaded("ab" * 32, "ours") == UUIDS[1]
-
-
 def test_where_copies_lie_is_added_to_what_the_record_says_by_then(journal):
     old = bought(0)
     old.deliveries["prefix"] = {"path": "a.mp4"}
