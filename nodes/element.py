@@ -75,34 +75,23 @@ class KlingElement(io.ComfyNode):
         return fault("KlingElement", widgets) or True
 
     @classmethod
-    async def execute(  # noqa: PLR0913, PLR0917  one parameter per input
+    async def execute(
         cls,
-        element_id: str,
-        description: str,
-        tags: str,
-        frontal_image_source: str,
-        images_sources: str,
-        video_source: str,
-        voice_source: str,
         frontal_image: Any = None,
         images: Any = None,
         video: Any = None,
         voice: Any = None,
         previous: draft.Elements | None = None,
+        **widgets: Any,
     ) -> io.NodeOutput:
-        """Encode the pictures, write video and voice to files, and add the element to the chain."""
+        """Encode the pictures, write video and voice to files, and add the element to the chain.
+
+        `frontal_image` is [1, height, width, channels], `images` a batch of as many as an element takes. Spends
+        nothing. Raises InputError or StorageError.
+        """
         from .runware import draft
 
         node = label("KlingElement", cls.hidden.unique_id)
-        widgets: dict[str, Any] = {
-            "element_id": element_id,
-            "description": description,
-            "tags": tags,
-            "frontal_image_source": frontal_image_source,
-            "images_sources": images_sources,
-            "video_source": video_source,
-            "voice_source": voice_source,
-        }
         read("KlingElement", node, widgets)
         given, lines = await _encoded(frontal_image, images, video, voice, node=node)
         chain = draft.element(**given, **widgets, previous=previous, node=node)

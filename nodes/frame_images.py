@@ -82,25 +82,14 @@ class KlingFrameImages(io.ComfyNode):
         return fault("KlingFrameImages", widgets) or True
 
     @classmethod
-    async def execute(
-        cls,
-        first_frame_source: str,
-        last_frame_source: str,
-        encoding: str,
-        max_side: int,
-        first_frame: Any = None,
-        last_frame: Any = None,
-    ) -> io.NodeOutput:
-        """Encode the pictures, [1, height, width, channels] each, and choose where each of them stands."""
+    async def execute(cls, first_frame: Any = None, last_frame: Any = None, **widgets: Any) -> io.NodeOutput:
+        """Encode the pictures, [1, height, width, channels] each, and choose where each of them stands.
+
+        Spends nothing. Raises InputError.
+        """
         from .runware import draft
 
         node = label("KlingFrameImages", cls.hidden.unique_id)
-        widgets: dict[str, Any] = {
-            "first_frame_source": first_frame_source,
-            "last_frame_source": last_frame_source,
-            "encoding": encoding,
-            "max_side": max_side,
-        }
         values = read("KlingFrameImages", node, widgets)
         images = {"first_frame": first_frame, "last_frame": last_frame}
         images = {field: image for field, image in images.items() if image is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
@@ -87,24 +87,9 @@ class KlingPrompt(io.ComfyNode):
         return fault("KlingPrompt", {"positive_prompt": positive_prompt, "negative_prompt": negative_prompt}) or True
 
     @classmethod
-    async def execute(
-        cls,
-        positive_prompt: str,
-        negative_prompt: str,
-        shot_seconds: int,
-        shot_type: str,
-        previous: draft.Prompt | None = None,
-    ) -> io.NodeOutput:
-        """Add this prompt to the chain."""
+    async def execute(cls, previous: draft.Prompt | None = None, **widgets: Any) -> io.NodeOutput:
+        """Add this prompt to the chain. Spends nothing. Raises InputError."""
         from .runware import draft
 
-        return io.NodeOutput(
-            draft.prompt(
-                positive_prompt=positive_prompt,
-                negative_prompt=negative_prompt,
-                shot_seconds=shot_seconds,
-                shot_type=shot_type,
-                previous=previous,
-                node=label("KlingPrompt", cls.hidden.unique_id),
-            )
-        )
+        node = label("KlingPrompt", cls.hidden.unique_id)
+        return io.NodeOutput(draft.prompt(node=node, previous=previous, **widgets))
