@@ -94,8 +94,7 @@ function size({ seconds, films }) {
  * paid again. With a list whose length only the run will tell, the cost of one item is in it, and
  * `more` is true.
  * @param {any} graph
- * @returns {{ cost: number, more: boolean, nodes: number, unknown: number }} cost in millionths of
- *   a dollar
+ * @returns {{ cost: number, more: boolean, unknown: number }} cost in millionths of a dollar
  */
 export function totalOf(graph) {
   const all = prices(everyInstance(graph, "KlingGenerate"));
@@ -104,7 +103,6 @@ export function totalOf(graph) {
   return {
     cost: costs.reduce((/** @type {number} */ sum, each) => sum + (each ?? 0), 0),
     more: found.some(({ per_item }) => per_item),
-    nodes: costs.length,
     unknown: costs.filter((each) => each === null).length,
   };
 }

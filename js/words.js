@@ -44,7 +44,7 @@ export const ENGLISH = {
   this_month: "This month",
   budget_left: "Left of today's budget",
   this_graph: "This graph",
-  waiting_for: "Waited for",
+  waiting_for: "Still to come",
   unreadable: "Unreadable records",
   nothing_bought: "Nothing bought yet",
   nothing_bought_hint: "A film appears here as soon as a Kling Generate node has bought it.",

@@ -44,7 +44,7 @@ export function costOf({ rehearsal, state, billed, planned }) {
   if (state === "rejected" || state === "intent") return say("not_billed");
   if (billed !== null) return dollars(millionths(String(billed)));
   if (planned === null) return say("cost_unknown");
-  return joinedBlank(dollars(millionths(planned)), say("planned"));
+  return `${dollars(millionths(planned))} ${say("planned")}`;
 }
 
 /** @param {Purchase} purchase */
@@ -66,9 +66,4 @@ export function ageOf(at, now) {
   const passed = Math.max(0, now - at);
   const [unit, length] = UNITS.find((each) => passed >= each[1]) ?? ["second", 1];
   return words.format(-Math.floor(passed / length), unit);
-}
-
-/** @param {...string} parts */
-function joinedBlank(...parts) {
-  return parts.join(" ");
 }
