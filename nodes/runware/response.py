@@ -9,7 +9,10 @@ import json
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Category = Literal[
     "conflict",
@@ -74,6 +77,7 @@ FINISHED = frozenset({"", "success", "succeeded", "completed", "complete", "fini
 """Words for a result that is there, and none: the documented one and its like. Any other is still being made."""
 PROVIDED = ("provider", "third", "inference")
 """How the codes of what goes wrong while a film is made begin: upstream, at the model's maker."""
+MONEY_WORDS = ("credits", "quota", "balance")
 MODERATION_WORDS = ("moderation", "flagged", "content policy", "safety system")
 
 
@@ -174,33 +178,26 @@ def read(status: int, body: bytes, retry_after: float | None = None) -> Answer:
     )
 
 
-def categorize(code: str, message: str = "") -> Category:  # noqa: C901, PLR0911  a table read from top to bottom
-    """Sort an error code into the service's own categories."""
-    low = code.lower()
-    text = message.lower()
-    if low in CONFLICT_CODES:
-        return "conflict"
-    if low in SAFETY_CODES or any(word in text for word in MODERATION_WORDS):
-        return "safety"
-    if "apikey" in low or low in AUTH_CODES:
-        return "auth"
-    if "credits" in low or "quota" in low or "balance" in low or low == "paymentrequired":
-        return "quota"
-    if "ratelimit" in low:
-        return "rate_limit"
-    if low in LOST_CODES:
-        return "not_found"
-    if "timeout" in low:
-        return "timeout"
-    if low in SERVER_CODES:
-        return "server"
-    if low.startswith("provider") or low in PROVIDER_CODES:
-        return "provider"
-    if low.endswith(("notfound", "expired")) or low in {"taskcancelled", "unknownmodel"}:
-        return "not_found"
-    if low.startswith(VALIDATION_PREFIXES):
-        return "validation"
-    return "unknown"
+CATEGORIES: tuple[tuple[Category, Callable[[str, str], bool]], ...] = (
+    ("conflict", lambda code, _: code in CONFLICT_CODES),
+    ("safety", lambda code, text: code in SAFETY_CODES or any(word in text for word in MODERATION_WORDS)),
+    ("auth", lambda code, _: "apikey" in code or code in AUTH_CODES),
+    ("quota", lambda code, _: any(word in code for word in MONEY_WORDS) or code == "paymentrequired"),
+    ("rate_limit", lambda code, _: "ratelimit" in code),
+    ("not_found", lambda code, _: code in LOST_CODES),
+    ("timeout", lambda code, _: "timeout" in code),
+    ("server", lambda code, _: code in SERVER_CODES),
+    ("provider", lambda code, _: code.startswith("provider") or code in PROVIDER_CODES),
+    ("not_found", lambda code, _: code.endswith(("notfound", "expired")) or code in {"taskcancelled", "unknownmodel"}),
+    ("validation", lambda code, _: code.startswith(VALIDATION_PREFIXES)),
+)
+"""What fits each category, of code and message in lower case; the first that fits counts."""
+
+
+def categorize(code: str, message: str = "") -> Category:
+    """Sort an error code into the service's own categories; its message tells moderation, whatever the code."""
+    low, text = code.lower(), message.lower()
+    return next((category for category, fits in CATEGORIES if fits(low, text)), "unknown")
 
 
 def plain(text: str, most: int = MESSAGE_CHARACTERS) -> str:
