@@ -11,8 +11,7 @@ from . import pictures
 from .compat import known
 from .labels import label
 from .runware.fields import ENCODINGS, WIDGETS, fault, read
-from .runware.limits import PICTURE_SIDE_MAX, PICTURE_SIDE_MIN
-from .runware.media import LONGEST_SIDE
+from .runware.limits import ENCODED_SIDE_MAX, PICTURE_SIDE_MAX, PICTURE_SIDE_MIN
 from .sockets import KlingFrameImages as FrameImagesSocket
 
 DEFAULTS = {name: widget.default for name, widget in WIDGETS["KlingFrameImages"].items()}
@@ -62,7 +61,7 @@ class KlingFrameImages(io.ComfyNode):
                     "max_side",
                     default=DEFAULTS["max_side"],
                     min=0,
-                    max=LONGEST_SIDE,
+                    max=ENCODED_SIDE_MAX,
                     tooltip="Pixels. A picture with a longer side is reduced to it (Lanczos). 0: sent as it is.",
                 ),
             ],

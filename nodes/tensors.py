@@ -20,7 +20,8 @@ import torch
 
 from . import film
 from .runware.errors import NOTHING_SENT, InputError, StorageError
-from .runware.media import LONGEST_SIDE, MOST_PIXELS, Clip
+from .runware.limits import ENCODED_PIXELS_MAX, ENCODED_SIDE_MAX
+from .runware.media import Clip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -180,8 +181,8 @@ def _batch(image: Any, *, node: str, field: str) -> torch.Tensor:
         elif batch.shape[1] in {1, 3, 4}:
             hint = "Its channels seem to come first; an IMAGE has them last."
         raise _unfit(node, field, f"it has {batch.shape[3]} channels ({shape}); 1, 3 or 4 are accepted.", hint)
-    if batch.shape[1] * batch.shape[2] > MOST_PIXELS or max(batch.shape[1:3]) > LONGEST_SIDE:
-        limits = f"{MOST_PIXELS} pixels, and {LONGEST_SIDE} a side, are accepted"
+    if batch.shape[1] * batch.shape[2] > ENCODED_PIXELS_MAX or max(batch.shape[1:3]) > ENCODED_SIDE_MAX:
+        limits = f"{ENCODED_PIXELS_MAX} pixels, and {ENCODED_SIDE_MAX} a side, are accepted"
         raise _unfit(node, field, f"it is too large ({shape}); at most {limits}.", "Put ImageScale between.")
     return batch
 

@@ -24,7 +24,6 @@ from .checks import (
 )
 from .errors import InputError
 from .filenames import filename_prefix
-from .media import LONGEST_SIDE
 from .profiles import PROFILES
 
 ENCODINGS = ("png", "jpeg", "webp")
@@ -55,7 +54,7 @@ WIDGETS: Mapping[str, Mapping[str, Widget]] = {
         "last_frame_source": Widget("", source),
         "encoding": Widget("png", partial(choice, options=ENCODINGS)),
         "max_side": Widget(
-            limits.PICTURE_SIDE_MAX, partial(whole, least=0, most=LONGEST_SIDE, unit="pixels (0: as it is)")
+            limits.PICTURE_SIDE_MAX, partial(whole, least=0, most=limits.ENCODED_SIDE_MAX, unit="pixels (0: as it is)")
         ),
     },
     "KlingElement": {

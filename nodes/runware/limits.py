@@ -57,6 +57,12 @@ PICTURE_SIDE_MIN, PICTURE_SIDE_MAX = 300, 2048
 """Pixels. Documented for Kling 1.0 to 2.6 at the same service and not restated for 3.0, hence warnings; the service's
 own upload reduces pictures to the larger of the two."""
 
+ENCODED_SIDE_MAX = 16_383
+"""Pixels of any picture, even one that is reduced; WebP's format ends here, and every decoder has some such end."""
+
+ENCODED_PIXELS_MAX = 8192 * 8192
+"""Of one picture: 200 MB as uint8. Nothing the service reads comes near."""
+
 PICTURE_BYTES_MAX = 20_000_000
 """Documented for Kling 1.0 to 2.6 at the same service."""
 

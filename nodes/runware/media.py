@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 
 Encoding = Literal["png", "jpeg", "webp"]
 
-LONGEST_SIDE = 16_383
-"""Pixels; WebP's format ends here, and every decoder on the way has some such end."""
-
-MOST_PIXELS = 8192 * 8192
-"""Of one picture: 200 MB as uint8. Nothing the service reads comes near."""
-
 
 @dataclass(frozen=True)
 class Source:
