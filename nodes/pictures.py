@@ -26,7 +26,10 @@ AT_ONCE = 2
 async def encode(
     image: Any, *, node: str, field: str, encoding: media.Encoding = "png", max_side: int = PICTURE_SIDE_MAX
 ) -> tuple[media.Picture, list[str]]:
-    """Encode the one picture of `image`, [1, height, width, channels], in a thread; and say what was done to it."""
+    """Encode the one picture of `image`, [1, height, width, channels], in a thread; and say what was done to it.
+
+    A side longer than `max_side` pixels is reduced to it, with 0 none. Raises InputError, or ComfyUI's interruption.
+    """
     return await beside.run(_encode, image, node=node, field=field, encoding=encoding, max_side=max_side)
 
 
@@ -40,7 +43,10 @@ def _encode(
 
 
 async def encode_all(image: Any, *, node: str, field: str, most: int) -> tuple[tuple[media.Picture, ...], list[str]]:
-    """Encode every picture of a batch of at most `most`, in threads; and say what was done to them."""
+    """Encode every picture of a batch of at most `most`, in threads; and say what was done to them.
+
+    `image` is [batch, height, width, channels]. Raises InputError, or ComfyUI's interruption.
+    """
     return await beside.run(_encode_all, image, node=node, field=field, most=most)
 
 

@@ -79,12 +79,12 @@ def pictures(image: Any, *, node: str, field: str, most: int) -> list[Callable[[
 
 
 def to_image(frames: NDArray[np.float32]) -> torch.Tensor:
-    """Hand frames [frames, height, width, 3] to the graph, without a copy."""
+    """Hand float32 frames [frames, height, width, 3], 0 to 1, to the graph as an IMAGE, without a copy."""
     return torch.from_numpy(frames)
 
 
 def to_audio(waveform: NDArray[np.float32], sample_rate: int) -> dict[str, Any]:
-    """Hand sound [channels, samples] to the graph, without a copy."""
+    """Hand float32 sound [channels, samples], -1 to 1, at `sample_rate` Hz to the graph as an AUDIO, without a copy."""
     return {"waveform": torch.from_numpy(waveform)[None], "sample_rate": sample_rate}
 
 

@@ -87,7 +87,7 @@ def read_frames_and_last(
 
 
 def read_last_frame(path: Path, *, cancelled: Callable[[], bool] = lambda: False) -> NDArray[np.float32]:
-    """Decode the last frame to [1, height, width, 3], RGB, 0..1."""
+    """Decode the last frame to [1, height, width, 3], RGB, 0..1. Raises FilmError, as `read_frames` does."""
     return _read(path, lambda count: (count - 1,), cancelled)
 
 

@@ -1,4 +1,7 @@
-"""Text in a widget that names something elsewhere: media the service has, an earlier purchase, where results go."""
+"""Text in a widget that names something elsewhere: media the service has, an earlier purchase, where results go.
+
+Each function gives the value as it is used, or raises an InputError that names the node and the field.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ _VARIABLE = re.compile(r"\$KLING_[A-Z0-9_]+")
 
 
 def source(value: Any, *, node: str, field: str) -> Source | None:
-    """The UUID or https URL of media that the service reads by itself; None if empty. Raises InputError."""
+    """The UUID or https URL of media that the service reads by itself; None if empty."""
     text = checks.text(value, node=node, field=field).strip()
     return _source(text, node=node, field=field) if text else None
 
 
 def sources(value: Any, *, node: str, field: str, most: int) -> tuple[Source, ...]:
-    """Up to `most` sources, one per line or separated by commas; none if empty. Raises InputError."""
+    """Up to `most` sources, one per line or separated by commas; none if empty."""
     parts = _BETWEEN_SOURCES.split(checks.text(value, node=node, field=field))
     named = [part for part in (part.strip().rstrip(",") for part in parts) if part]
     found = tuple(_source(part, node=node, field=field) for part in named)

@@ -1,4 +1,7 @@
-"""The name a user gives a film, below ComfyUI's output folder: what it may hold, and what it becomes."""
+"""The name a user gives a film, below ComfyUI's output folder: what it may hold, and what it becomes.
+
+What refuses a name raises an InputError that names the node and the field.
+"""
 
 from __future__ import annotations
 

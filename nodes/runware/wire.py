@@ -101,11 +101,14 @@ class Wire:
         self._client(account)
 
     def buy(self, account: Account, order: Order) -> Ticket:
-        """Buy, or resume, or find again; who asks for the same purchase shares it."""
+        """Buy, or resume, or find again; who asks for the same purchase shares it.
+
+        Answers at once, on any thread. Spends the order's price, once; what fails is raised by the ticket's `result`.
+        """
         return self._join(account, order.intent, order, lambda purchase: purchase.run())
 
     def collect(self, account: Account, task_uuid: str) -> Ticket:
-        """Bring an earlier purchase's films here. Never buys."""
+        """Bring an earlier purchase's films here, for free; as `buy`, but it never buys."""
         return self._join(account, task_uuid, None, lambda purchase: purchase.collect(task_uuid))
 
     def leave(self, running: Running) -> Future[Left]:
