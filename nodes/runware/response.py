@@ -125,6 +125,11 @@ class Failure:
         """Whether its code tells of the model's maker, or of Runware's own account there: never of a question."""
         return self.code.lower().startswith(PROVIDED)
 
+    @property
+    def denies_task(self) -> bool:
+        """Whether its code tells that the service does not know the task (any more)."""
+        return self.code.lower().startswith("task") and self.code.lower().endswith(("notfound", "expired"))
+
 
 @dataclass(frozen=True)
 class Answer:

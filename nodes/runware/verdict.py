@@ -162,9 +162,11 @@ def _surety(failure: Failure, answer: Answer, *, is_shown: bool) -> int:
     """Tell how sure an error that names the task is a result's, not the question's: 2 it is, 1 it may be, 0 it is not.
 
     `is_shown`: whether the answer shows other results, finished; then the question cannot have been refused. A conflict
-    may always be that of a copy, while the task itself goes on.
+    may always be that of a copy, while the task itself goes on; and that there is no such task is no end of a result:
+    it may never have been sent, or its film be billed and forgotten.
     """
-    if failure.of_result and answer.status < HTTP_BAD_REQUEST and failure.category != "conflict":
+    is_end = failure.of_result and failure.category != "conflict" and not failure.denies_task
+    if is_end and answer.status < HTTP_BAD_REQUEST:
         return 2
     if failure.category == "not_found":
         return 2 if is_shown else 0

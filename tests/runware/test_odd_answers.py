@@ -120,6 +120,47 @@ def test_of_an_answer_of_a_million_rows_and_errors_no_more_is_read_than_an_hones
     assert len(answer.rows) == len(answer.failures) == ROWS_MOST
 
 
+def no_such_task(task, code):
+    wrong = {"code": code, "message": "No such task."}
+    return [{"taskType": "videoInference", "taskUUID": task["taskUUID"], "status": "error", "error": wrong}]
+
+
+class DeniesInARow(Service):
+    """Says of a task that it does not know that there is none, in the task's own row."""
+
+    def _poll(self, task, now):
+        known = self.running(task["taskUUID"], now)
+        return super()._poll(task, now) if known else Answer(no_such_task(task, "taskNotFound"))
+
+
+def test_a_row_that_denies_the_task_is_no_failed_render():
+    """What had never been sent was told as failed at the service, and no press of Run sent it."""
+    odd = story(kind=DeniesInARow)
+    assert given(odd.buy()) == 1
+    assert odd.sends == 1
+
+
+class ForgetsInARow(Told):
+    """Has forgotten a finished task after a minute, and says so in the task's own row."""
+
+    def said(self, job, now):
+        return Answer(no_such_task(job.task, "taskExpired")) if now > job.ends + 60 else None
+
+    def archived(self, job, now):
+        return False if now > job.ends + 60 else None
+
+
+def test_what_was_billed_and_forgotten_is_not_bought_again_whatever_the_shape_in_which_it_is_told():
+    """It was called a failed render without a cost, and the next press of Run paid another."""
+    odd = told(ForgetsInARow, latency=100.0)
+    assert odd.buy(patience=50.0).end == "left"
+    odd.restart()
+    odd.wait(2 * 86_400)
+    for _ in range(2):
+        assert "Whether it was billed can be seen at my.runware.ai." in str(odd.buy().error)
+    assert odd.sends == odd.billed == 1
+
+
 class OneByOne(Told):
     def said(self, job, now):
         shown = [job._success(film, now) for film in job.films[: 1 if now < job.ends + 60 else 2]]

@@ -141,6 +141,7 @@ def test_an_empty_answer_denies_and_an_odd_one_does_not():
 def test_not_found_is_a_denial_whoever_is_named_as_its_kind():
     for kind in ("getResponse", "getTaskDetails", "videoInference"):
         assert look(answer(error("taskNotFound", taskType=kind), 404), UUID).denies
+        assert look(answer({"data": [row("error", taskType=kind, code="taskExpired")]}), UUID).denies
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
@@ -167,6 +168,7 @@ ASKED = {"taskType": "getResponse"}
 FAILED_RESULTS = {
     "a row": (200, {"data": [row("error", error={"code": "quotaExceeded"})]}, SURE),
     "a row that calls something not found": (200, {"data": [row("error", error={"code": "mediaExpired"})]}, SURE),
+    "a row that denies the task": (200, {"data": [row("error", error={"code": "taskFailedOrNotFound"})]}, NONE),
     "a row of the question": (200, {"data": [row("error", error={"code": "quotaExceeded"}, **ASKED)]}, NONE),
     "a row with a refused question": (401, {"data": [row("error", error={"code": "unauthorized"})]}, NONE),
     "a row about a copy": (200, {"data": [row("error", error={"code": "conflictTaskUUID"})]}, NONE),
