@@ -40,6 +40,8 @@ class List:
         self.started = self.running = self.heard = 0
         self.refusal: BaseException | None = None
         """Why one of them cannot be bought; then none is."""
+        self.named: list[KlingError] = []
+        """Errors that name their item: one can be that of several which want the same purchase."""
         self.bids: dict[str, Bid] = {}
         """By the purchase: items that want the same one share it."""
         self.verdict: asyncio.Future[None] | None = None
@@ -125,11 +127,13 @@ class Item:
     async def explain(self, error: KlingError) -> None:
         """Name what else of the list was bought, when it has ended: ComfyUI shows one error, and no film."""
         group = self._list
+        if group.started > 1 and not self._hears_others:
+            self.show(host.execution()[1], str(error))  # at once: another node may end the run before the others end
         await group.until(lambda: not group.running)
         if group.started == 1:
             return
-        if not self._hears_others:
-            self.show(host.execution()[1], str(error))
+        if not self._hears_others and error not in group.named:
+            group.named.append(error)
             error.what = f"{error.what.rstrip('.')} (item {self.number} of {group.started} of the list)."
         others = [task_uuid for number, task_uuid in sorted(group.bought.items()) if number != self.number]
         safe = f"What else is in the list is safe: collect it by task_uuid, {', '.join(dict.fromkeys(others))}."

@@ -118,11 +118,13 @@ async def attend(
             pause = min(pause * 2, beside.TICK)
         return ticket.result()
     except asyncio.CancelledError:
-        show(await _stopped(ticket, "cancelled" if host.interrupted() else "another node ended the run"))
+        why = "cancelled" if host.interrupted() else "another node ended the run"
+        show(_failed(ticket) or await _stopped(ticket, why))
         raise
     except KlingError as error:
         if ticket.rehearsal:
             error.billing = REHEARSAL_IS_FREE
+        show(str(error))  # where several nodes fail at once, or Cancel ends the run, ComfyUI tells of one alone
         raise
     finally:
         ticket.release()
@@ -183,6 +185,16 @@ async def _left(ticket: Ticket) -> Left:
     left = asyncio.wrap_future(ticket.release())
     await asyncio.wait({left}, timeout=DECISION_SECONDS)
     return left.result() if left.done() else "sent"
+
+
+def _failed(ticket: Ticket) -> str:
+    """Say how a purchase has failed by now, for which its node was kept from looking; empty where it has not."""
+    try:
+        if ticket.done:
+            ticket.result()
+    except KlingError as error:
+        return str(error)
+    return ""
 
 
 async def _stopped(ticket: Ticket, why: str) -> str:

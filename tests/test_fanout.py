@@ -144,6 +144,38 @@ def test_an_error_of_one_item_names_what_was_paid_for_the_others(lines):
     assert lines == ["2. Moderated. Task UUID: uuid 1. Change the prompt."]
 
 
+def test_an_error_of_one_item_is_told_while_the_others_are_waited_for(lines):
+    """Another node may end the run before they have ended; then nobody was told, and the next Run paid once more."""
+
+    async def work(number):
+        async with fanout.item() as item:
+            item.buys_nothing()
+            if number == 1:
+                raise KlingError("Moderated.")
+            await asyncio.sleep(60)
+
+    async def prompt():
+        items = [asyncio.create_task(work(number)) for number in range(3)]
+        await asyncio.sleep(0.01)
+        for each in items:
+            each.cancel()
+        await asyncio.wait(items)
+
+    asyncio.run(prompt())
+    assert lines == ["2. Moderated."]
+
+
+def test_an_error_of_items_that_want_the_same_purchase_names_one_of_them():
+    shared = KlingError("Moderated.")
+
+    async def work(number, judge):
+        async with fanout.item() as item:
+            await item.agree("the same", Bid(PRICE, None), judge)
+            raise shared
+
+    assert [str(each) for each in outcomes(2, work)] == ["Moderated (item 1 of 2 of the list)."] * 2
+
+
 def test_a_refused_list_names_what_was_paid_before_once():
     async def work(number, judge):
         async with fanout.item() as item:

@@ -154,6 +154,28 @@ def test_where_another_node_ends_the_run_the_node_says_what_becomes_of_the_money
     assert comfy.lines[-1].startswith("another node ended the run; the purchase goes on")
 
 
+def test_a_render_that_failed_while_another_node_kept_the_run_is_not_said_to_go_on(comfy):
+    """A node that blocked ComfyUI's loop for a minute ended the run: the next Run would have paid another attempt."""
+
+    async def ended():
+        ticket = Waiting(left="sent")
+        waiting = asyncio.ensure_future(purchase.attend(ticket, node_id="1", minutes=1))
+        await asyncio.sleep(0.01)
+        ticket.error, ticket.done = KlingError("The render failed.", billing="Billed $0.42."), True
+        waiting.cancel()
+        await asyncio.wait({waiting})
+
+    asyncio.run(ended())
+    assert comfy.lines[-1] == "The render failed. Billed $0.42."
+
+
+def test_an_error_stands_on_its_node_for_comfyui_may_tell_of_another_alone(comfy):
+    ticket = Waiting(error=KlingError("The render failed.", billing="Billed $0.42."))
+    with pytest.raises(KlingError):
+        asyncio.run(purchase.attend(ticket, node_id="1", minutes=1))
+    assert comfy.lines[-1] == "The render failed. Billed $0.42."
+
+
 def test_a_film_that_is_late_is_told_with_what_is_known_of_the_bill(comfy):
     with pytest.raises(KlingError, match=r"Billed \$0\.42\. It is still being waited for\."):
         asyncio.run(purchase.attend(Waiting(left="sent"), node_id="1", minutes=0))
