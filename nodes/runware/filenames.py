@@ -96,15 +96,10 @@ def check_output(prefix: str, root: Path, *, node: str, field: str) -> None:
 
     Makes nothing. Raises InputError.
     """
-    top, folder = (Path(os.path.realpath(path)) for path in (root, (root / prefix).parent))
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    fault = ""
-    if folder != top and top not in folder.parents:
-        fault = "a link in it leads out of ComfyUI's output folder"
-    elif not there.is_dir():
-        fault = f"{there.name} is a file, not a folder"
-    elif not os.access(there, os.W_OK | os.X_OK):
-        fault = "ComfyUI may not write into this folder"
+    try:
+        fault = _place_fault(prefix, root)
+    except OSError as error:
+        fault = f"its folder cannot be looked at ({error.strerror or type(error).__name__})"
     if fault:
         raise InputError(
             node=node,
@@ -113,3 +108,13 @@ def check_output(prefix: str, root: Path, *, node: str, field: str) -> None:
             rule=f"{fault}.",
             next_step="Use another name below the output folder, or fix the folder.",
         )
+
+
+def _place_fault(prefix: str, root: Path) -> str:
+    top, folder = (Path(os.path.realpath(path)) for path in (root, (root / prefix).parent))
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if folder != top and top not in folder.parents:
+        return "a link in it leads out of ComfyUI's output folder"
+    if not there.is_dir():
+        return f"{there.name} is a file, not a folder"
+    return "" if os.access(there, os.W_OK | os.X_OK) else "ComfyUI may not write into this folder"

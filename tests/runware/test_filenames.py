@@ -1,7 +1,9 @@
 """Names of files that must not leave the output folder, nor be found wanting after a film was paid."""
 
+import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 from kling.nodes.runware.errors import InputError
@@ -142,6 +144,21 @@ def test_a_link_within_the_output_folder_and_one_that_is_the_folder_itself_are_f
     check("link/new/film", output)
     check("film", tmp_path / "shortcut")
     assert not (output / "inner" / "new").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE])
+def test_a_folder_that_cannot_be_looked_at_is_told_in_a_sentence(output, monkeypatch, number):
+    """Below one of another user's, or on a share that is away; ComfyUI showed a traceback."""
+    right = Path.exists
+
+    def exists(path):
+        if path.name == "new":
+            raise OSError(number, os.strerror(number))
+        return right(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(InputError, match=rf"cannot be looked at \({os.strerror(number)}\)\..* Not billed\."):
+        check("inner/new/film", output)
 
 
 def test_a_file_in_the_place_of_a_folder_is_refused(output):
