@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import threading
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from .compat import known
 from .labels import label
 from .runware.errors import SAFE, InputError, not_connectable
 from .runware.fields import LOAD_FRAMES, WIDGETS, fault, read
-from .runware.filenames import check_output, expand_dates, filename_prefix
+from .runware.filenames import check_prefix
 from .runware.limits import INTEGER_MAX
 from .sockets import KlingTask
 
@@ -71,7 +70,7 @@ class KlingFetchVideo(io.ComfyNode):
         try:
             graph.check_fetch(NODE, connected=task is not UNLINKED, task_uuid=task_uuid)
             if filename_prefix is not None:
-                _check_output(filename_prefix, NODE)
+                check_prefix(filename_prefix, host.output_folder(), node=NODE, field="filename_prefix")
         except InputError as error:
             return str(error)
         return True
@@ -142,12 +141,6 @@ def _metadata(hidden: Any) -> dict[str, str]:
 def _as_queued(node: dict[str, Any]) -> dict[str, Any]:
     """Leave out the fingerprint, which ComfyUI writes into a node: a film does not become another file by it."""
     return {key: each for key, each in node.items() if key != "is_changed" or node["class_type"] != NODE}
-
-
-def _check_output(prefix: str, node: str) -> None:
-    """Refuse a place where nothing can be written, before anything is bought. Raises InputError."""
-    name = filename_prefix(prefix, node=node, field="filename_prefix")
-    check_output(expand_dates(name, time.localtime()), host.output_folder(), node=node, field="filename_prefix")
 
 
 def _task_uuid(task: purchase.Task | None, text: str | None, node: str) -> str:

@@ -96,7 +96,8 @@ class KlingGenerate(io.ComfyNode):
         connected = buying.Connected(prompt, frame_images, elements, reference_image, reference_video)
         async with fanout.item() as item:
             settings = draft.settings(node=label(NODE, node_id), **widgets)
-            graph.check(cls.hidden.prompt or {}, host.wanted_outputs(), collects=node_id)
+            outputs = host.wanted_outputs()
+            graph.check(cls.hidden.prompt or {}, outputs, collects=node_id, folder=host.output_folder())
             task, cost = await buying.buy(connected, settings, item, node_id)
         return io.NodeOutput(task, task.task_uuid, cost)
 

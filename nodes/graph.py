@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .labels import label
 from .runware.errors import InputError
 from .runware.fields import WIDGETS
+from .runware.filenames import check_prefix
 from .runware.media import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Graph = Mapping[str, Mapping[str, Any]]
 """A prompt as ComfyUI queues it: node -> class_type and inputs, where an input is a value or a link [node, output]."""
@@ -51,24 +55,30 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-def check(graph: Graph, outputs: Collection[str] | None = None, *, collects: str | None = None) -> None:
+def check(
+    graph: Graph,
+    outputs: Collection[str] | None = None,
+    *,
+    collects: str | None = None,
+    folder: Path | None = None,
+) -> None:
     """Raise the first fault of the graph, or of what the nodes `outputs` need where only these are to run.
 
     What collects the films of the KlingGenerate `collects` counts, too: ComfyUI leaves out a node that it has refused,
-    and what is bought would come out nowhere.
+    and what is bought would come out nowhere. `folder` is where films are written, if that is to be judged as well.
 
     Raises:
         InputError: some Kling node of the graph will certainly fail.
     """
     if outputs is not None and collects is not None:
         outputs = {*outputs, *_collectors(graph, collects)}
-    for fault in faults(graph, outputs):
+    for fault in faults(graph, outputs, folder):
         raise fault
 
 
-def faults(graph: Graph, outputs: Collection[str] | None = None) -> list[InputError]:
+def faults(graph: Graph, outputs: Collection[str] | None = None, folder: Path | None = None) -> list[InputError]:
     """Find everything in the graph's Kling nodes that will certainly fail, in the order it would."""
-    judge = _Judge(graph)
+    judge = _Judge(graph, folder)
     for node in _running(graph, outputs):
         judge.value(node)
     return judge.faults
@@ -107,6 +117,7 @@ class _Judge:
     """Builds each node's value once."""
 
     graph: Graph
+    folder: Path | None = None
     faults: list[InputError] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
 
@@ -127,6 +138,8 @@ class _Judge:
             if kind == "KlingFetchVideo":
                 text = inputs.get("task_uuid", "")
                 check_fetch(name, connected="task" in inputs, task_uuid=None if _link(text) else text)
+                if self.folder is not None and not _link(inputs.get("filename_prefix")):
+                    check_prefix(widgets["filename_prefix"], self.folder, node=name, field="filename_prefix")
                 return UNKNOWN
             sockets = {
                 socket: self._through(socket, value) for socket, value in inputs.items() if socket not in WIDGETS[kind]

@@ -164,3 +164,15 @@ def test_what_a_run_in_part_does_not_need_is_not_judged():
         graph.check(value, {"10", "7"})
     with pytest.raises(InputError, match=r"KlingPrompt \(node 1\)"):
         graph.check(value)
+
+
+def test_a_film_that_could_not_be_written_is_not_bought_though_comfyui_left_its_collector_out(tmp_path):
+    """Another node wanted the task's UUID, and the film was bought and came out nowhere."""
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "out").symlink_to(tmp_path)
+    value = changed("7", filename_prefix="out/film")
+    value["8"] = {"class_type": "PreviewAny", "inputs": {"source": ["6", 1]}}
+    with pytest.raises(InputError, match=r"KlingFetchVideo \(node 7\), filename_prefix .* a link in it leads out"):
+        graph.check(value, {"8"}, collects="6", folder=tmp_path / "output")
+    graph.check(value, {"8"}, folder=tmp_path / "output")
+    graph.check(changed("7", filename_prefix=["8", 0]), folder=tmp_path / "output")

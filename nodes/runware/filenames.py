@@ -91,6 +91,15 @@ def expand_tokens(prefix: str, size: tuple[int, int], now: time.struct_time) -> 
     return prefix.replace("%width%", str(size[0])).replace("%height%", str(size[1]))
 
 
+def check_prefix(value: Any, root: Path, *, node: str, field: str) -> None:
+    """Refuse, before anything is bought, a prefix with which nothing can be written below the folder `root`.
+
+    Makes nothing. Raises InputError.
+    """
+    name = filename_prefix(value, node=node, field=field)
+    check_output(expand_dates(name, time.localtime()), root, node=node, field=field)
+
+
 def check_output(prefix: str, root: Path, *, node: str, field: str) -> None:
     """Refuse a prefix below the folder `root` whose folder a link leads out of it, or where nothing can be written.
 

@@ -150,13 +150,16 @@ def test_a_list_tells_its_whole_price_and_what_becomes_of_each_item(comfy, servi
     assert "\n2. 1 film, $0.252" in said[-1]
 
 
-def test_a_film_that_would_come_out_nowhere_is_not_bought(comfy, service, key, take):
+@pytest.mark.parametrize("prefix", ["../x", "out/x"])
+def test_a_film_that_would_come_out_nowhere_is_not_bought(comfy, service, key, take, tmp_path, prefix):
     """ComfyUI leaves out the node that it refuses, and runs what asks for the cost."""
+    (comfy.output / "out").unlink(missing_ok=True)
+    (comfy.output / "out").symlink_to(tmp_path)
     graph, film = text_to_video(comfy.object_info, take=take)
     graph.add("PreviewAny", source=film.generate["cost"])
-    run = queue(comfy, graph.change(film.fetch, filename_prefix="../x"))
+    run = queue(comfy, graph.change(film.fetch, filename_prefix=prefix))
     assert run.error["node_type"] == "KlingGenerate"
-    assert message(run).startswith(f"KlingFetchVideo (node {film.fetch.id}), filename_prefix is '../x'")
+    assert message(run).startswith(f"KlingFetchVideo (node {film.fetch.id}), filename_prefix is '{prefix}'")
     assert purchases(service) == []
 
 
