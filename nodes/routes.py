@@ -8,6 +8,7 @@ on this machine alone (a page can point a name of its own at 127.0.0.1).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -131,16 +132,19 @@ def _shown(record: Record, *, rehearsals: bool) -> dict[str, Any]:
 
 
 def _films(record: Record) -> list[dict[str, str]]:
-    """List the films of a purchase that lie in the output folder, each once, as `/view` names them."""
-    root = host.output_folder().resolve()
+    """List the films of a purchase that lie in the output folder, each once, as `/view` names them.
+
+    One that cannot be looked at (its share is away, a link leads in a circle) is left out: it hides no purchase.
+    """
     found: dict[str, dict[str, str]] = {}
     for place in record.deliveries.values():
         path = Path(str(place.get("path", "")))
-        real = path.resolve()
-        if root in real.parents and real.is_file():
-            folder = real.parent.relative_to(root).as_posix()
-            film = str(place.get("video_uuid", path.name))
-            found[film] = {"filename": real.name, "subfolder": "" if folder == "." else folder}
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            root, real = host.output_folder().resolve(), path.resolve()
+            if root in real.parents and real.is_file():
+                folder = real.parent.relative_to(root).as_posix()
+                film = str(place.get("video_uuid", path.name))
+                found[film] = {"filename": real.name, "subfolder": "" if folder == "." else folder}
     return list(found.values())
 
 

@@ -1,12 +1,13 @@
 """Who may ask the page's two questions, and what the answers may hold."""
 
 import pytest
-from kling.nodes import routes
+from kling.nodes import host, routes
 from kling.nodes.routes import foreign, prices
 from kling.nodes.runware.journal import Journal
 from kling.nodes.runware.ledger import Ledger
 from kling.nodes.runware.limits import INTEGER_MAX
 from kling.nodes.runware.profiles import PROFILES
+from kling.nodes.runware.record import Record
 
 HERE = "127.0.0.1:8188"
 
@@ -85,3 +86,20 @@ def test_a_number_of_thousands_of_digits_is_a_large_one(monkeypatch, tmp_path, n
     """Python refuses to read it."""
     monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(Journal(tmp_path, clock=lambda: 1_790_000_000.0)))
     assert routes.purchases({name: "9" * 5000})["offset"] == (INTEGER_MAX if name == "offset" else 0)
+
+
+def test_a_film_that_cannot_be_looked_at_hides_no_purchase(monkeypatch, tmp_path):
+    """The whole list was refused, with the words that ComfyUI's folder user/__kling could not be read."""
+    journal = Journal(tmp_path / "state", clock=lambda: 1_790_000_000.0)
+    journal.open()
+    output = tmp_path / "output"
+    output.mkdir()
+    (output / "circle.mp4").symlink_to(output / "circle.mp4")
+    (output / "film.mp4").write_bytes(b"a film")
+    names = ("circle.mp4", "a" * 300, "film.mp4")
+    places = {name: {"path": str(output / name), "video_uuid": name} for name in names}
+    journal.put(Record(task_uuid="00000000-0000-4000-8000-000000000001", deliveries=places))
+    monkeypatch.setattr(routes, "_ledger", lambda **_: Ledger(journal))
+    monkeypatch.setattr(host, "output_folder", lambda: output)
+    (shown,) = routes.purchases({})["purchases"]
+    assert shown["films"] == [{"filename": "film.mp4", "subfolder": ""}]
