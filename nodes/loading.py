@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import delivery, film, tensors
+from . import delivery, film, last_frame, tensors
 from .runware.wire import WIRE
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ def load(
         metadata=metadata,
         about=lambda each, info: _about(record, each, info, account),
     )
+    kept = None if account.rehearsal else account.folder / last_frame.FOLDER
     with film.turn(cancelled):
         _check_together([info for _, info, _ in placed], wanted)
         return [
-            _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled) for place, info, about in placed
+            _decode(place, info, {**about, "file": str(place.path)}, wanted, cancelled, kept)
+            for place, info, about in placed
         ]
 
 
@@ -67,13 +69,17 @@ def _decode(
     about: dict[str, Any],
     wanted: dict[str, Any],
     cancelled: Callable[[], bool],
+    kept: Path | None,
 ) -> Loaded:
+    """Read one film; `kept` is the folder of the last frames that were given before."""
     if wanted["load_frames"] == "none":
         frames, last = _not_loaded(), film.read_last_frame(place.path, cancelled=cancelled)
     else:
         choice = {name: wanted[name] for name in CHOICE}
         chosen, last = film.read_frames_and_last(place.path, **choice, cancelled=cancelled)
         frames = tensors.to_image(chosen)
+    if kept is not None:
+        last = last_frame.as_given_first(kept, about["sha256"], last)
     audio = tensors.to_audio(*film.read_audio(place.path, silent_seconds=info.seconds))
     return Loaded(place.path, place.subfolder, frames, audio, tensors.to_image(last), info, about)
 

@@ -7,6 +7,7 @@ State folder (0700, files 0600):
     tasks/<task_uuid>.urls    where the results are, kept while a film is still to be fetched
     intents/<sha256>          the task UUID of an intent's newest attempt
     films/<video_uuid>.<ext>  the films as the service delivered them
+    frames/<sha256>.png       the last frame of a film, by the film's content, as it was first given (`last_frame.py`)
     media/<sha256>.json       what was uploaded, by content; with which key, and for which purchase last (`uploads`)
     usual.json                how long renders took, for the estimate
     ledger.json               what the sums need of records that were read before, from a thousand on
