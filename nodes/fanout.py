@@ -43,7 +43,7 @@ class List:
         self.named: list[KlingError] = []
         """Errors that name their item: one can be that of several which want the same purchase."""
         self.bids: dict[str, Bid] = {}
-        """By the purchase: items that want the same one share it."""
+        """By the purchase: items that want the same one share it, and the lowest of their limits."""
         self.verdict: asyncio.Future[None] | None = None
         self.lines: dict[int, str] = {}
         self.bought: dict[int, str] = {}
@@ -83,7 +83,8 @@ class Item:
         Raises what `judge` raises, or what any other item was refused for.
         """
         group = self._list
-        group.bids[purchase] = bid
+        limits = [each.most for each in (bid, group.bids.get(purchase, bid)) if each.most is not None]
+        group.bids[purchase] = Bid(bid.price, min(limits, default=None))
         await group.all_started()
         self._hear()
         await group.until(lambda: group.heard >= group.started)

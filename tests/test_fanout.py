@@ -78,6 +78,22 @@ def test_items_that_want_the_same_purchase_count_once():
     assert outcomes(9, buying([], purchase=lambda _: "the same"), most=1) == [None] * 9
 
 
+@pytest.mark.parametrize("limits", [(1, 5), (5, 1), (None, 1), (1, None)])
+def test_the_lowest_limit_of_items_that_want_the_same_purchase_holds(limits):
+    """The last one's did, whichever came last."""
+    judged = []
+
+    async def judge(bids):
+        judged.extend(bids)
+
+    async def work(number, _):
+        async with fanout.item() as item:
+            await item.agree("the same", Bid(PRICE, limits[number]), judge)
+
+    assert outcomes(2, work) == [None, None]
+    assert judged == [Bid(PRICE, 1)]
+
+
 def test_the_next_run_of_the_node_is_counted_anew():
     for _ in range(3):
         assert outcomes(4, buying([]), most=4) == [None] * 4
