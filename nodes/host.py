@@ -118,12 +118,10 @@ def output_folder() -> Path:
 
 
 def temp_folder() -> Path:
-    """ComfyUI's temp folder, which it empties when it starts."""
+    """ComfyUI's temp folder, which it empties when it starts; who writes there makes it."""
     import folder_paths
 
-    folder = Path(folder_paths.get_temp_directory())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Path(folder_paths.get_temp_directory())
 
 
 def state_folder() -> Path:

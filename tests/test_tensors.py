@@ -203,10 +203,11 @@ def test_what_is_no_sound_is_refused(tmp_path, audio, words):
     assert (caught.value.node, caught.value.field) == ("KlingElement", "voice")
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path):
+@pytest.mark.parametrize("folder", ["taken", "taken/temp"])
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path, folder):
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(StorageError, match="cannot be written"):
-        tensors.save_audio(sound(), tmp_path / "taken", node="KlingElement", field="voice")
+        tensors.save_audio(sound(), tmp_path / folder, node="KlingElement", field="voice")
 
 
 # Film: the host's two kinds of VIDEO, as far as the pack uses them
