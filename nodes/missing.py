@@ -6,6 +6,7 @@ as the process lives. Only a film that came makes the node run again: a question
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,16 +44,23 @@ def note(record: Record) -> None:
 
 
 async def came() -> int:
-    """Ask for what the node that is being judged lacks, for free. Gives another number when a film has come."""
+    """Ask for what the node that is being judged lacks, for free. Gives another number when a film has come.
+
+    Of a list all are asked for at once: while the service is slow, the prompt does not begin.
+    """
     _, node_id = host.execution()
     node = _nodes.get(node_id, _Node())
     films = node.films if node.above == _above(node_id) else {}
-    for task_uuid, before in films.items():
-        try:
-            node.came += await _films(task_uuid) > before
-        except (KlingError, type(host.interrupt())):  # Cancel is obeyed by ComfyUI in a moment
-            continue
+    news = await asyncio.gather(*(_has_more(*each) for each in films.items()))
+    node.came += sum(news)
     return node.came
+
+
+async def _has_more(task_uuid: str, before: int) -> bool:
+    try:
+        return await _films(task_uuid) > before
+    except (KlingError, type(host.interrupt())):  # Cancel is obeyed by ComfyUI in a moment
+        return False
 
 
 def _above(node_id: str) -> dict[str, Any]:

@@ -89,6 +89,22 @@ def test_each_purchase_of_a_list_is_asked_for_whatever_ends_the_question_of_anot
     assert came(monkeypatch) == 2
 
 
+def test_the_purchases_of_a_list_are_asked_for_at_once(monkeypatch, come):
+    """Eight of them kept a prompt from beginning for 80 s where the service was slow."""
+    under_way = []
+
+    async def slow(task_uuid):
+        under_way.append(task_uuid)
+        await asyncio.sleep(0.01)
+        assert len(under_way) == 8
+        return 1
+
+    monkeypatch.setattr(missing, "_films", slow)
+    for number in range(8):
+        run(monkeypatch, "one", films=1, task_uuid=str(number))
+    assert came(monkeypatch) == 0
+
+
 def test_cancel_is_left_to_comfyui(monkeypatch, come):
     run(monkeypatch, "one", films=1)
     come[UUID] = Interrupted()
