@@ -116,7 +116,7 @@ async def attend(
                 await _move_bar(node_id, ticket.status)
             await asyncio.sleep(pause)
             pause = min(pause * 2, beside.TICK)
-        return ticket.result()
+        return _result(ticket)
     except asyncio.CancelledError:
         why = "cancelled" if host.interrupted() else "another node ended the run"
         show(_failed(ticket) or await _stopped(ticket, why))
@@ -143,9 +143,8 @@ def paid(task_uuid: str, node: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, type(host.interrupt())):  # before ComfyUI 0.20 Cancel is an Exception like any other
             raise
-        words = " ".join(part for part in (type(error).__name__, plain(str(error))) if part)
         raise KlingError(
-            f"{node}: the film could not be loaded into the graph ({words}).",
+            f"{node}: the film could not be loaded into the graph ({_words(error)}).",
             billing=SAFE,
             task_uuid=task_uuid,
             next_step="Load fewer frames (frame_load_cap, select_every_nth), or set load_frames to 'none'.",
@@ -187,11 +186,30 @@ async def _left(ticket: Ticket) -> Left:
     return left.result() if left.done() else "sent"
 
 
+def _words(error: Exception) -> str:
+    return " ".join(part for part in (type(error).__name__, plain(str(error))) if part)
+
+
+def _result(ticket: Ticket) -> Record:
+    """Give what became of a purchase; what nobody thought of is told with what it leaves of the money."""
+    try:
+        return ticket.result()
+    except KlingError:
+        raise
+    except Exception as error:  # no threads or memory left, say
+        raise KlingError(
+            f"The purchase was broken off by something unforeseen ({_words(error)}).",
+            billing=ticket.billing,
+            task_uuid=ticket.status.task_uuid or None,
+            next_step="Run again: what was sent is collected, not bought anew.",
+        ) from error
+
+
 def _failed(ticket: Ticket) -> str:
     """Say how a purchase has failed by now, for which its node was kept from looking; empty where it has not."""
     try:
         if ticket.done:
-            ticket.result()
+            _result(ticket)
     except KlingError as error:
         return str(error)
     return ""

@@ -176,6 +176,19 @@ def test_an_error_stands_on_its_node_for_comfyui_may_tell_of_another_alone(comfy
     assert comfy.lines[-1] == "The render failed. Billed $0.42."
 
 
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError(), AssertionError("no move")])
+def test_what_nobody_foresaw_is_told_with_what_is_known_of_the_bill(comfy, error):
+    """It ended the node with a traceback, and without a word about the money."""
+    ticket = Waiting(error=error)
+    ticket.status.task_uuid = UUID
+    with pytest.raises(KlingError) as caught:
+        asyncio.run(purchase.attend(ticket, node_id="1", minutes=1))
+    assert type(error).__name__ in str(caught.value)
+    assert f"Billed $0.42. Task UUID: {UUID}. Run again" in str(caught.value)
+    assert comfy.lines[-1] == str(caught.value)
+    assert ticket.released
+
+
 def test_a_film_that_is_late_is_told_with_what_is_known_of_the_bill(comfy):
     with pytest.raises(KlingError, match=r"Billed \$0\.42\. It is still being waited for\."):
         asyncio.run(purchase.attend(Waiting(left="sent"), node_id="1", minutes=0))
