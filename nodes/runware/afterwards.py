@@ -9,7 +9,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .errors import KlingError
 from .record import UNSEEN, WAITING, Record, State
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ async def collect_later(make: Callable[[], Purchase], task_uuid: str) -> None:
         await asyncio.sleep(pause)
         if now() - began > LONGEST:
             return
-        with suppress(KlingError, OSError):
+        with suppress(Exception):  # be it without threads or memory for a moment: a film must not be lost to that
             purchase = make()
             purchase.unattended = True
             record = purchase.journal.get(task_uuid)

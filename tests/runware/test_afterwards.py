@@ -73,6 +73,24 @@ def test_a_disk_that_is_not_there_for_a_moment_does_not_cost_the_film_either():
     assert here.sends == 1
 
 
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_what_nobody_foresaw_ends_no_collecting(error):
+    """A system without threads for a moment: nobody asked again, and the film was gone when somebody pressed Run."""
+    here = Story(*TROUBLES["a question that is refused"])
+    here.simulator.films.__class__ = LivesAnHour
+    assert here.buy().error is not None
+    troubles = iter([error])
+
+    def make():
+        for trouble in troubles:
+            raise trouble
+        return here.process.purchase(None)
+
+    here.run(collect_later(make, here.order().uuid(0)))
+    assert len(here.films()) == 1
+    assert here.sends == 1
+
+
 def test_what_no_record_knows_is_waited_for_without_a_question():
     here = Story()
     go_on(here)
