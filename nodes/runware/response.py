@@ -77,6 +77,8 @@ FINISHED = frozenset({"", "success", "succeeded", "completed", "complete", "fini
 """Words for a result that is there, and none: the documented one and its like. Any other is still being made."""
 PROVIDED = ("provider", "third", "inference")
 """How the codes of what goes wrong while a film is made begin: upstream, at the model's maker."""
+ASKED_FOR = ("task", "result", "response", "request", "job")
+"""How the codes of what a question did not find begin. A medium or a model was not found while a film was made."""
 MONEY_WORDS = ("credits", "quota", "balance")
 MODERATION_WORDS = ("moderation", "flagged", "content policy", "safety system")
 
@@ -127,8 +129,8 @@ class Failure:
 
     @property
     def denies_task(self) -> bool:
-        """Whether its code tells that the service does not know the task (any more)."""
-        return self.code.lower().startswith("task") and self.code.lower().endswith(("notfound", "expired"))
+        """Whether its code tells that the service does not know the task, or what came of it (any more)."""
+        return self.code.lower().startswith(ASKED_FOR) and self.code.lower().endswith(("notfound", "expired"))
 
 
 @dataclass(frozen=True)
