@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import tell
 from .client import Uncertain
@@ -16,8 +16,9 @@ from .results import film_name
 from .verdict import PASSING, REFUSED_SENDS, Sighting, key_refused, look
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
+    from .response import Answer
     from .task import Purchase
 
 
@@ -149,13 +150,23 @@ class Inquiry:
         The archive is not asked by a service that is slow, out of reach or busy.
         """
         shown: set[str] = set()
-        with suppress(NotSent, Uncertain, Late):
-            for question in (self._client.ask, self._client.details):
-                answer = await within(self._timing.question, question(*task_uuids))
-                shown.update(each for each in task_uuids if look(answer, each).is_taken)
-                if answer.status in PASSING:
-                    break
+        for question in (self._client.ask, self._client.details):
+            answer = await self._answered_soon(question, task_uuids)
+            if answer is None:
+                break
+            shown.update(each for each in task_uuids if look(answer, each).is_taken)
+            if answer.status in PASSING:
+                break
         return [each for each in task_uuids if each in shown]
+
+    async def _answered_soon(
+        self, question: Callable[..., Coroutine[Any, Any, Answer]], task_uuids: list[str]
+    ) -> Answer | None:
+        """Ask, and once more where no answer came: the machine may have slept."""
+        for _ in range(2):
+            with suppress(NotSent, Uncertain, Late):
+                return await within(self._timing.question, question(*task_uuids))
+        return None
 
     def now(self) -> Moment:
         """Tell the time, to ask `since` later how long ago it was."""

@@ -97,6 +97,15 @@ def test_what_the_state_or_the_archive_alone_shows_far_ahead_is_found(fault):
     assert (here.sends, here.billed) == (6, 1)
 
 
+@pytest.mark.parametrize("fault", ["hang", "refused", "reset_after"])
+def test_without_an_answer_what_is_far_ahead_is_asked_about_once_more(fault):
+    """Harsh seed 1312261: a machine that slept in the question bought what another had bought after three refusals."""
+    here = refused_before_it_bought(5)
+    here.script(("getResponse", fault))
+    assert here.buy().record.attempt == 5
+    assert (here.sends, here.billed) == (6, 1)
+
+
 @pytest.mark.parametrize("fault", [None, "503"])
 @pytest.mark.parametrize("kind", [Service, AcknowledgingService])
 def test_a_failed_attempt_far_ahead_is_not_waited_for(kind, fault):

@@ -24,7 +24,7 @@ RARE = {
     "limited is not sent": 2_540,
     "window without end": 1_450,
     "first failure is final": 850,
-    "sleeps are not noticed": 900,
+    "sleeps are not noticed": 5_100,
 }
 """Worlds before the first that notices a mistake which few of them can."""
 
