@@ -251,5 +251,11 @@ def _earlier(record: Record, key: str) -> Delivered | None:
 
 
 def _delivery_key(film: Film, prefix: str, metadata: Mapping[str, str]) -> str:
-    text = json.dumps([film.video_uuid, prefix, str(host.output_folder()), sorted(metadata.items())])
+    """Name a film in its place by what went into it.
+
+    The prompt stands for the workflow it came from: that is another one as soon as a node is moved, or has grown to
+    show the film, and each look at the canvas would make a copy.
+    """
+    told = sorted((name, text) for name, text in metadata.items() if name != "workflow" or "prompt" not in metadata)
+    text = json.dumps([film.video_uuid, prefix, str(host.output_folder()), told])
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]

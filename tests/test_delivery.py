@@ -41,11 +41,23 @@ def place(tmp_path, monkeypatch):
     return numbers
 
 
-def deliver(place, prefix="video/kling", record=None):
-    record = record or Record(task_uuid=UUID)
-    return delivery.deliver(
-        place.source, Film(video_uuid=UUID), record, prefix=prefix, size=(64, 48), metadata={}, sidecar={"seed": 5}
-    )
+def deliver(place, prefix="video/kling", record=None, **metadata):
+    record, film = record or Record(task_uuid=UUID), Film(video_uuid=UUID)
+    about = {"prefix": prefix, "size": (64, 48), "metadata": metadata, "sidecar": {"seed": 5}}
+    return delivery.deliver(place.source, film, record, **about)
+
+
+def test_a_node_that_was_moved_makes_no_copy_and_another_prompt_does(place):
+    record = Record(task_uuid=UUID)
+    first = deliver(place, record=record, prompt="{}", workflow='{"nodes": []}').path
+    assert deliver(place, record=record, prompt="{}", workflow='{"nodes": [], "extra": {}}').path == first
+    assert deliver(place, record=record, prompt='{"1": {}}', workflow='{"nodes": []}').path != first
+
+
+def test_without_a_prompt_another_workflow_makes_another_file(place):
+    record = Record(task_uuid=UUID)
+    first = deliver(place, record=record, workflow='{"nodes": []}').path
+    assert deliver(place, record=record, workflow='{"nodes": [], "extra": {}}').path != first
 
 
 def test_a_film_lies_beside_its_sidecar_and_nothing_else_is_left(place):
