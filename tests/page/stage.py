@@ -159,13 +159,12 @@ class Stage:
             timeout,
         )
 
-    def wait_until_idle(self, timeout: float = 60_000) -> None:
-        """Wait until no prompt runs."""
-        self.page.wait_for_function(
-            "async () => { const queue = await (await app.api.fetchApi('/queue')).json();"
-            " return !queue.queue_running.length && !queue.queue_pending.length }",
-            timeout=timeout,
-        )
+    def wait_until_idle(self, seconds: float = 60.0) -> None:
+        """Wait until no prompt runs. ComfyUI is asked from here: the page does not wait for a promise's value."""
+        deadline = time.monotonic() + seconds
+        while any(self.comfy.get("/queue").json().values()):
+            assert time.monotonic() < deadline, f"Still at work; the log ends:\n{self.comfy.log[-2000:]}"
+            self.page.wait_for_timeout(50)
 
     def choose(self, kind: str, *entries: str) -> None:
         """Choose an entry of the first node's context menu, through its submenus."""
