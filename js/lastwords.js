@@ -2,6 +2,7 @@
 /**
  * @fileoverview The last words of a run. Newer pages take a node's line away when the run ends, and
  * with it a warning, or what a cancelled purchase goes on doing; it is put back until the next run.
+ * On the canvas it gets the room it needs: the page shows two rows of it and hides the rest.
  */
 
 import { nodeById } from "./page.js";
@@ -30,8 +31,59 @@ export function keepLastWords(api) {
 function tellAgain(api) {
   for (const [nodeId, text] of words) {
     const node = nodeById(nodeId);
-    const ours = node?.comfyClass?.startsWith("Kling");
-    const shown = node?.widgets?.some((/** @type {any} */ each) => each.name === LINE);
-    if (ours && !shown) api.dispatchCustomEvent("progress_text", { nodeId, text });
+    if (!node?.comfyClass?.startsWith("Kling")) continue;
+    if (!lineOf(node)) api.dispatchCustomEvent("progress_text", { nodeId, text });
+    giveRoom(node);
   }
+}
+
+/** @param {any} node */
+function lineOf(node) {
+  return node.widgets?.find((/** @type {any} */ each) => each.name === LINE);
+}
+
+/** What the page draws a line with, in pixels; it breaks it anywhere, and lets it scroll at last. */
+const LINE_FONT = "12px Inter, Arial, sans-serif";
+const ROW = 16;
+const ABOVE_AND_BELOW = 36;
+const BESIDE = 52;
+const MOST_ROWS = 11;
+
+/** @type {WeakSet<any>} lines that have been given room */
+const roomy = new WeakSet();
+/** @type {WeakMap<any, { from: number, to: number }>} node -> how it has grown for its line */
+const grown = new WeakMap();
+
+/**
+ * Let a node grow until its line can be read, and back when it has less to say.
+ * @param {any} node
+ */
+function giveRoom(node) {
+  const line = lineOf(node);
+  if (!line?.options?.getMinHeight || /** @type {any} */ (window).LiteGraph.vueNodesMode) return;
+  if (!roomy.has(line)) {
+    const least = line.options.getMinHeight;
+    roomy.add(line);
+    line.options.getMinHeight = () => Math.max(least(), heightOf(String(line.value), node.size[0]));
+  }
+  const { from, to } = grown.get(node) ?? { from: 0, to: 0 };
+  const before = node.size[1] === to ? from : node.size[1];
+  const needed = Math.max(before, node.computeSize()[1]);
+  grown.set(node, { from: before, to: needed });
+  if (needed !== node.size[1]) node.setSize([node.size[0], needed]);
+}
+
+/** @type {CanvasRenderingContext2D | null} */
+let pen = null;
+
+/**
+ * @param {string} text
+ * @param {number} width of the node
+ */
+function heightOf(text, width) {
+  pen ??= document.createElement("canvas").getContext("2d");
+  if (!pen) return 0;
+  pen.font = LINE_FONT;
+  const rows = Math.ceil(pen.measureText(text).width / Math.max(width - BESIDE, ROW));
+  return ABOVE_AND_BELOW + ROW * Math.min(rows, MOST_ROWS);
 }
