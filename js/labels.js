@@ -39,8 +39,11 @@ export function promptBadge(node) {
 }
 
 /** @param {import("./storyboard.js").Place} found */
-function where({ kind, number, shots, from, to, total }) {
+function where({ kind, number, shots, from, to, total, fault }) {
+  if (fault === "unset") return ""; // it is no shot yet, and has no number
   if (kind === "whole") return say("whole_film");
+  if (kind === "heading" && shots === 1)
+    return joined(say("whole_film"), say("seconds", { n: total }));
   if (kind === "heading") return say("heading", { shots, total });
   const time = to > from ? say("shot_time", { from, to }) : "";
   return joined(say("shot", { n: number, shots }), time);

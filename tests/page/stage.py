@@ -213,7 +213,7 @@ class Stage:
             self.page.locator(".kling-purchases").wait_for(state="detached")
 
 
-WORDS = ("whole film",)
+WORDS = ("whole film", "shot_seconds is missing")
 
 _takes = itertools.count(int(time.time()))
 

@@ -55,7 +55,17 @@ def test_too_long_too_short_and_a_shot_without_seconds_are_marked(stage):
     stage.shoot("too-long")
     stage.evaluate("find('KlingPrompt')[2].widgets.find(each => each.name === 'shot_seconds').value = 0")
     stage.look()
-    stage.wait_for_badge("KlingPrompt", "shot 2 of 2 · shot_seconds is missing")
+    stage.wait_for_badge("KlingPrompt", "shot_seconds is missing")
+
+
+def test_words_for_a_whole_film_of_one_shot_count_no_shots(stage):
+    stage.example(STORYBOARD)
+    stage.evaluate("find('KlingPrompt')[0].widgets.find(each => each.name === 'shot_seconds').value = 0")
+    stage.look()
+    stage.wait_for_badge("KlingPrompt", "whole film, 2 shots, 7 s")
+    stage.evaluate("find('KlingPrompt')[1].mode = 4")
+    stage.look()
+    stage.wait_for_badge("KlingPrompt", "whole film · 3 s")
 
 
 def test_badges_follow_rewiring_muting_and_bypassing(stage):
