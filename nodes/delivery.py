@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from .film import FilmInfo
     from .runware.journal import Journal
     from .runware.record import Film, Record
+
+_turns = [threading.Lock() for _ in range(16)]
+"""One for each purchase, some of which share one."""
 
 NUMBERS_MOST = 100_000
 """Numbers tried, from the one after the largest that is taken."""
@@ -51,8 +55,24 @@ def deliver_all(
     """Write all films of a purchase; each with what it is, and what `about` says of it, which is its sidecar.
 
     One that cannot be written or read keeps none of the others back: its error is raised when they lie there and are
-    remembered, so that the next run makes no second copies of them.
+    remembered, so that the next run makes no second copies of them. Nor does another node, or item of a list, that
+    wants the same films now: it waits, and finds them.
     """
+    with _turns[hash(record.task_uuid) % len(_turns)]:
+        with contextlib.suppress(StorageError):
+            written = journal.get(record.task_uuid)
+            record.deliveries.update(written.deliveries if written is not None else {})
+        return _deliver_all(journal, record, prefix=prefix, metadata=metadata, about=about)
+
+
+def _deliver_all(
+    journal: Journal,
+    record: Record,
+    *,
+    prefix: str,
+    metadata: Mapping[str, str],
+    about: Callable[[Film, FilmInfo], dict[str, Any]],
+) -> list[tuple[Delivered, FilmInfo, dict[str, Any]]]:
     placed: list[tuple[Delivered, FilmInfo, dict[str, Any]]] = []
     trouble: Exception | None = None
     known = dict(record.deliveries)

@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -337,6 +338,20 @@ def test_one_unreadable_film_keeps_no_other_from_the_output_folder(place, purcha
     placed = purchase.deliver_all()
     assert [place.path.read_bytes() for place, _, _ in placed] == [b"film 0", b"film 1", b"film 2", b"film 3"]
     assert [said["video_uuid"] for _, _, said in placed] == [f"film-{number}" for number in range(4)]
+
+
+def test_who_wants_the_same_films_at_the_same_time_makes_no_copies(place, purchase, monkeypatch):
+    write = delivery._write
+
+    def slowly(*args):
+        time.sleep(0.02)
+        return write(*args)
+
+    monkeypatch.setattr(delivery, "_write", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [each.result() for each in [pool.submit(purchase.deliver_all) for _ in range(4)]]
+    assert delivered(place) == ["film 0", "film 1", "film 2", "film 3"]
+    assert len({tuple(place.path for place, _, _ in run) for run in runs}) == 1
 
 
 def test_an_unreadable_film_that_is_not_the_fetched_one_is_not_said_to_be(place, purchase):
