@@ -58,6 +58,15 @@ class List:
             seen = self.started
             await asyncio.sleep(0)
 
+    def shown(self) -> list[str]:
+        """Give the line of each item. A film that several want is told once: its cost would seem to be paid by each."""
+        first: dict[str, int] = {}
+        shown: list[str] = []
+        for number, text in sorted(self.lines.items()):
+            earlier = first.setdefault(self.bought[number], number) if number in self.bought else number
+            shown.append(f"{number}. {text if earlier == number else f'the same purchase as {earlier}'}")
+        return shown
+
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait for what one of the others makes true."""
         while not is_so():
@@ -109,9 +118,7 @@ class Item:
     def show(self, node_id: str | None, text: str) -> None:
         """Show a line on the node, below those of the items before this one."""
         self._list.lines[self.number] = text
-        lines = self._list.lines
-        shown = [f"{number}. {lines[number]}" for number in sorted(lines)] if self._list.started > 1 else [text]
-        host.status(node_id, "\n".join(shown))
+        host.status(node_id, "\n".join(self._list.shown()) if self._list.started > 1 else text)
 
     def _hear(self) -> None:
         self._list.heard += not self._was_heard

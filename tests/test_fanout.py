@@ -208,6 +208,17 @@ def test_a_refused_list_names_what_was_paid_before_once():
     assert str(found[2]).count("safe: collect it by task_uuid, uuid 0, uuid 1.") == 1
 
 
+def test_a_film_that_several_items_want_is_told_once(lines):
+    async def work(number, _):
+        async with fanout.item() as item:
+            await asyncio.sleep(0.01)
+            item.bought(f"uuid {number % 2}")
+            item.show("7", f"film {number % 2}, $0.42")
+
+    outcomes(3, work)
+    assert lines[-1] == "1. film 0, $0.42\n2. film 1, $0.42\n3. the same purchase as 1"
+
+
 def test_the_lines_of_all_items_stand_on_the_node(lines):
     async def work(number, judge):
         async with fanout.item() as item:
