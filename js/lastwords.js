@@ -84,6 +84,9 @@ function heightOf(text, width) {
   pen ??= document.createElement("canvas").getContext("2d");
   if (!pen) return 0;
   pen.font = LINE_FONT;
-  const rows = Math.ceil(pen.measureText(text).width / Math.max(width - BESIDE, ROW));
+  let rows = 0;
+  for (const line of text.split("\n")) {
+    rows += Math.ceil(pen.measureText(line).width / Math.max(width - BESIDE, ROW)) || 1;
+  }
   return ABOVE_AND_BELOW + ROW * Math.min(rows, MOST_ROWS);
 }
