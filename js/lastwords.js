@@ -42,7 +42,7 @@ function lineOf(node) {
   return node.widgets?.find((/** @type {any} */ each) => each.name === LINE);
 }
 
-/** What the page draws a line with, in pixels; it breaks it anywhere, and lets it scroll at last. */
+/** How the page draws a line, in pixels: broken anywhere, and scrolled when it is very long. */
 const LINE_FONT = "12px Inter, Arial, sans-serif";
 const ROW = 16;
 const ABOVE_AND_BELOW = 36;
