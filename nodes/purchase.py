@@ -163,7 +163,8 @@ def _line(status: Status, waited: float, cost: str) -> str:
     elapsed = max(0.0, time.time() - status.accepted_at)
     early, late = _usual(status)
     ready = f", {status.films} ready" if status.films else ""
-    return f"{status.words}{ready}, {elapsed:.0f} s so far, usually {early:.0f} to {late:.0f} s"
+    span = " to ".join(dict.fromkeys(f"{each:.0f}" for each in (early, late)))
+    return f"{status.words}{ready}, {elapsed:.0f} s so far, usually {span} s"
 
 
 def _usual(status: Status) -> tuple[float, float]:

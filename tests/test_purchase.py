@@ -253,3 +253,9 @@ def test_cancel_passes_as_it_is(monkeypatch, kind):
     monkeypatch.setattr(host, "interrupt", kind)
     with pytest.raises(kind), purchase.paid(UUID, "KlingFetchVideo"):
         raise kind
+
+
+@pytest.mark.parametrize(("durations", "usually"), [([4.1] * 9, "usually 4 s"), ([4.0, 9.0] * 9, "usually 4 to 9 s")])
+def test_what_usually_takes_as_long_is_told_as_one_number(durations, usually):
+    status = Status(words="accepted", accepted_at=time.time(), durations=durations)
+    assert purchase._line(status, 0.0, "") == f"accepted, 0 s so far, {usually}"
