@@ -13,13 +13,19 @@ const LINE = "$$node-text-preview";
 
 /** @type {Map<string, string>} node, as the server calls it -> its words in this run */
 const words = new Map();
+/** @type {Set<string>} nodes that bear an error */
+const failed = new Set();
 
 /** @param {any} api */
 export function keepLastWords(api) {
-  api.addEventListener("execution_start", () => words.clear());
+  api.addEventListener("execution_start", () => {
+    takeErrorsAway();
+    words.clear();
+  });
   api.addEventListener("progress_text", (/** @type {any} */ { detail }) => {
     words.set(String(detail.nodeId), detail.text);
   });
+  api.addEventListener("execution_error", (/** @type {any} */ { detail }) => tellError(detail));
   for (const end of ENDS) {
     api.addEventListener(end, async (/** @type {any} */ { detail }) => {
       if (isOpen(await owner(detail.prompt_id))) requestAnimationFrame(() => tellAgain(api));
@@ -27,12 +33,38 @@ export function keepLastWords(api) {
   }
 }
 
+/**
+ * Let an error stand on its node. Newer pages say only that there was one, until they are asked;
+ * what the items of a list have said for themselves stays.
+ * @param {any} detail
+ */
+function tellError(detail) {
+  const nodeId = String(detail.node_id);
+  if (/^1\. /.test(words.get(nodeId) ?? "")) return;
+  words.set(nodeId, String(detail.exception_message).trim());
+  failed.add(nodeId);
+}
+
+/** Not every node says something in the next run, and would go on bearing what was mended. */
+function takeErrorsAway() {
+  for (const nodeId of failed) {
+    const node = nodeById(nodeId);
+    const line = node?.comfyClass?.startsWith("Kling") && lineOf(node);
+    if (!line) continue;
+    line.onRemove?.();
+    node.widgets.splice(node.widgets.indexOf(line), 1);
+    const { from, to } = grown.get(node) ?? { from: 0, to: 0 };
+    if (node.size[1] === to) node.setSize([node.size[0], from]);
+  }
+  failed.clear();
+}
+
 /** @param {any} api */
 function tellAgain(api) {
   for (const [nodeId, text] of words) {
     const node = nodeById(nodeId);
     if (!node?.comfyClass?.startsWith("Kling")) continue;
-    if (!lineOf(node)) api.dispatchCustomEvent("progress_text", { nodeId, text });
+    if (lineOf(node)?.value !== text) api.dispatchCustomEvent("progress_text", { nodeId, text });
     giveRoom(node);
   }
 }

@@ -25,6 +25,30 @@ def test_a_missing_key_is_told_with_the_two_ways_to_set_it(stage):
     forget_refusals(stage)
 
 
+def test_what_is_refused_when_the_node_runs_stands_on_it(stage, key):
+    stage.example("text to video")
+    stage.set("KlingGenerate", "mode", "generate")
+    stage.set("KlingGenerate", "max_cost", 0.1)
+    stage.run()
+    stage.wait_for_words("KlingGenerate", "max_cost is 0.1: the price of this run is $0.42")
+    stage.shoot("over-max-cost-run")
+    close_dialogs(stage)
+    forget_refusals(stage)
+
+
+def test_an_error_leaves_its_node_with_the_next_run(stage):
+    stage.example("three-shot storyboard with sound")
+    words = "return find('KlingPrompt').flatMap(each => each.widgets).some(each => each.value?.includes?.('add up to'))"
+    for seconds in (9, 4):
+        stage.evaluate(
+            "find('KlingPrompt')[0].widgets.find(each => each.name === 'shot_seconds').value = argument", seconds
+        )
+        stage.run()
+        stage.until(words if seconds == 9 else words.replace("return ", "return !"))
+        close_dialogs(stage)
+        forget_refusals(stage)
+
+
 def test_a_refused_input_marks_its_node(stage):
     stage.example("text to video")
     stage.set("KlingPrompt", "positive_prompt", "x")
