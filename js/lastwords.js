@@ -35,13 +35,14 @@ export function keepLastWords(api) {
 
 /**
  * Let an error stand on its node. Newer pages say only that there was one, until they are asked;
- * what the items of a list have said for themselves stays.
+ * what the items of a list have said for themselves stays. It can quote what stands in a workflow
+ * of somebody else's, and a line is read as HTML: no tag may begin in it, as in the server's words.
  * @param {any} detail
  */
 function tellError(detail) {
   const nodeId = String(detail.node_id);
   if (/^1\. /.test(words.get(nodeId) ?? "")) return;
-  words.set(nodeId, String(detail.exception_message).trim());
+  words.set(nodeId, String(detail.exception_message).trim().replaceAll("<", "\u2039"));
   failed.add(nodeId);
 }
 

@@ -36,6 +36,25 @@ def test_what_is_refused_when_the_node_runs_stands_on_it(stage, key):
     forget_refusals(stage)
 
 
+def test_what_an_error_quotes_is_shown_and_never_obeyed(stage):
+    """It can stand in a workflow of somebody else's."""
+    stage.example("text to video")
+    stage.evaluate(
+        "const fetch = find('KlingFetchVideo')[0], text = LiteGraph.createNode('PrimitiveString');"
+        "app.graph.add(text); text.widgets[0].value = argument; fetch.disconnectInput(0);"
+        "text.connect(0, fetch, fetch.inputs.findIndex(each => each.name === 'task_uuid'));",
+        "<img src=x onerror=obeyed=1>",
+    )
+    stage.look()
+    stage.run()
+    stage.wait_for_words("KlingFetchVideo", "task_uuid is '")
+    stage.shoot("quoted-words")
+    stage.page.get_by_text("\u2039img src=x").first.wait_for(state="attached")
+    assert stage.page.locator("img[src=x]").count() == 0
+    close_dialogs(stage)
+    forget_refusals(stage)
+
+
 def test_an_error_leaves_its_node_with_the_next_run(stage):
     stage.example("three-shot storyboard with sound")
     words = "return find('KlingPrompt').flatMap(each => each.widgets).some(each => each.value?.includes?.('add up to'))"
