@@ -50,7 +50,7 @@ setup-mutate: .venv/mutate/ready
 .venv/mutate/ready: tests/packaging/environment.py
 	"$(PYTHON)" tests/packaging/environment.py mutate
 
-# What every change is judged by, with the quick part of the page's; the dearer tests have a command each below
+# What every change is judged by, with the page's tests on one of its four stages; the dearer tests have a command each below
 test: setup
 	@KLING_TEST_STAGES="1.32 classic" $(RUN) -m pytest $(TESTS) -n 2 $(APART:%=--ignore=tests/%) $(ARGS)
 

@@ -21,7 +21,7 @@ from page.stage import Stage
 
 HERE = Path(__file__).parent
 STAGES = os.environ.get("KLING_TEST_STAGES", "1.32 classic,1.32 vue,newest classic,newest vue").split(",")
-"""Which of them; `make test` takes the first alone, and of its tests those that are quick."""
+"""Which of them; `make test` takes the first alone."""
 
 
 @pytest.hookimpl(trylast=True)  # after the shuffling
