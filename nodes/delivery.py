@@ -128,8 +128,8 @@ def deliver(  # noqa: PLR0913
     `source` is the film as it was fetched, `size` (width, height), `metadata` what goes into the container.
     Raises StorageError; the purchase stays in the state folder and nothing half-written is left.
     """
-    key = _delivery_key(film, prefix, metadata)
-    earlier = _earlier(record, key)
+    key, former = (_delivery_key(film, prefix, told) for told in (_telling(metadata), metadata))
+    earlier = _earlier(record, key) or _earlier(record, former)  # as version 1.0.0 named them
     if earlier is not None:
         return earlier
     _check_source(source, film, record)
@@ -270,12 +270,16 @@ def _earlier(record: Record, key: str) -> Delivered | None:
     return None
 
 
-def _delivery_key(film: Film, prefix: str, metadata: Mapping[str, str]) -> str:
-    """Name a film in its place by what went into it.
+def _telling(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the workflow where the prompt stands for it.
 
-    The prompt stands for the workflow it came from: that is another one as soon as a node is moved, or has grown to
-    show the film, and each look at the canvas would make a copy.
+    It is another one as soon as a node is moved, or has grown to show the film: each look at the canvas would make a
+    copy.
     """
-    told = sorted((name, text) for name, text in metadata.items() if name != "workflow" or "prompt" not in metadata)
-    text = json.dumps([film.video_uuid, prefix, str(host.output_folder()), told])
+    return {name: text for name, text in metadata.items() if name != "workflow" or "prompt" not in metadata}
+
+
+def _delivery_key(film: Film, prefix: str, told: Mapping[str, str]) -> str:
+    """Name a film in its place by what went into it."""
+    text = json.dumps([film.video_uuid, prefix, str(host.output_folder()), sorted(told.items())])
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]

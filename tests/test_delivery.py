@@ -55,6 +55,15 @@ def test_a_node_that_was_moved_makes_no_copy_and_another_prompt_does(place):
     assert deliver(place, record=record, prompt='{"1": {}}', workflow='{"nodes": []}').path != first
 
 
+def test_what_version_1_0_0_delivered_is_found(place):
+    """It named a film by the workflow, too."""
+    record, about = Record(task_uuid=UUID), {"prompt": "{}", "workflow": '{"nodes": []}'}
+    first = deliver(place, record=record, **about).path
+    (entry,) = record.deliveries.values()
+    record.deliveries = {delivery._delivery_key(Film(video_uuid=UUID), "video/kling", about): entry}
+    assert deliver(place, record=record, **about).path == first
+
+
 def test_without_a_prompt_another_workflow_makes_another_file(place):
     record = Record(task_uuid=UUID)
     first = deliver(place, record=record, workflow='{"nodes": []}').path
