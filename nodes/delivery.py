@@ -22,7 +22,7 @@ from .runware.files import Disk, sha256_of, write_whole
 from .runware.journal import PART_KEPT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .film import FilmInfo
     from .runware.journal import Journal
@@ -58,44 +58,40 @@ def deliver_all(
     remembered, so that the next run makes no second copies of them. Nor does another node, or item of a list, that
     wants the same films now: it waits, and finds them.
     """
+    with _turn(journal, record):
+        placed: list[tuple[Delivered, FilmInfo, dict[str, Any]]] = []
+        trouble: Exception | None = None
+        known = dict(record.deliveries)
+        try:
+            for film in record.films:
+                source = journal.films / str(film.file)
+                try:
+                    info = _probe(source, film, record)
+                    said = about(film, info)
+                    size = (info.width, info.height)
+                    place = deliver(source, film, record, prefix=prefix, size=size, metadata=metadata, sidecar=said)
+                except Exception as error:  # noqa: BLE001  whatever a damaged film makes its reader stumble over
+                    trouble = trouble or error
+                else:
+                    placed.append((place, info, said))
+        finally:
+            if record.deliveries != known:
+                journal.remember_deliveries(record)
+        if isinstance(trouble, KlingError) and placed:
+            trouble.next_step += f" In the output folder: {len(placed)} of {len(record.films)} films."
+        if trouble is not None:
+            raise trouble
+        return placed
+
+
+@contextlib.contextmanager
+def _turn(journal: Journal, record: Record) -> Iterator[None]:
+    """Let one at a time write the films of a purchase; who comes next is told of what was written meanwhile."""
     with _turns[hash(record.task_uuid) % len(_turns)]:
         with contextlib.suppress(StorageError):
             written = journal.get(record.task_uuid)
             record.deliveries.update(written.deliveries if written is not None else {})
-        return _deliver_all(journal, record, prefix=prefix, metadata=metadata, about=about)
-
-
-def _deliver_all(
-    journal: Journal,
-    record: Record,
-    *,
-    prefix: str,
-    metadata: Mapping[str, str],
-    about: Callable[[Film, FilmInfo], dict[str, Any]],
-) -> list[tuple[Delivered, FilmInfo, dict[str, Any]]]:
-    placed: list[tuple[Delivered, FilmInfo, dict[str, Any]]] = []
-    trouble: Exception | None = None
-    known = dict(record.deliveries)
-    try:
-        for film in record.films:
-            source = journal.films / str(film.file)
-            try:
-                info = _probe(source, film, record)
-                said = about(film, info)
-                size = (info.width, info.height)
-                place = deliver(source, film, record, prefix=prefix, size=size, metadata=metadata, sidecar=said)
-            except Exception as error:  # noqa: BLE001  whatever a damaged film makes its reader stumble over
-                trouble = trouble or error
-            else:
-                placed.append((place, info, said))
-    finally:
-        if record.deliveries != known:
-            journal.remember_deliveries(record)
-    if isinstance(trouble, KlingError) and placed:
-        trouble.next_step += f" In the output folder: {len(placed)} of {len(record.films)} films."
-    if trouble is not None:
-        raise trouble
-    return placed
+        yield
 
 
 def _probe(source: Path, film: Film, record: Record) -> FilmInfo:
